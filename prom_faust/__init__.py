@@ -1,0 +1,1 @@
+"""prom_faust makes a Faust app safe to run in production."""
