@@ -1,0 +1,302 @@
+"""``install``: the one place that wires the plugin into a Faust app."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import faust
+from pydantic import BaseModel
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+
+from prom_faust.boot import Preflight, PreflightFirst
+from prom_faust.cli.faust import register_commands
+from prom_faust.clients import Clients
+from prom_faust.dlq.envelope import dlq_topic
+from prom_faust.exceptions import ConfigurationError
+from prom_faust.lane.agent import BatchAgent, BatchFun
+from prom_faust.lane.service import Lane, LaneOptions
+from prom_faust.settings import Settings, load_settings
+from prom_faust.sink.event import Key
+from prom_faust.sink.faust import Projection, attach
+from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, VersionOf
+from prom_faust.topics import TopicSpec
+
+__all__ = ["Prom", "install"]
+
+DEAD_LETTER_CONFIG = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "67108864"}
+"""Dead letters stay until someone decides, and are never refused for being larger than their record."""
+
+
+@dataclass(slots=True)
+class _Declared:
+    spec: TopicSpec
+    model: type[BaseModel] | None
+    topic: faust.Topic
+
+
+@dataclass(slots=True)
+class Prom:
+    """The plugin of one app, as ``install`` gives it.
+
+    Attributes:
+        app: the Faust app.
+        settings: the settings.
+        projections: the projections, by collection.
+        lanes: the lanes of batch agents, by agent name.
+    """
+
+    app: faust.App
+    settings: Settings
+    clients: Clients
+    projections: dict[str, Projection] = field(default_factory=dict)
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    _topics: dict[str, _Declared] = field(default_factory=dict)
+    _sources: dict[str, TopicSpec] = field(default_factory=dict)
+    _database: Any = None
+
+    @property
+    def database(self) -> Any:
+        """The MongoDB database of ``mongo_url``; its client is made at first use."""
+        if self._database is None:
+            self._database = _database(self.settings.mongo_url)
+        return self._database
+
+    @database.setter
+    def database(self, value: Any) -> None:
+        self._database = value
+
+    def topic(
+        self,
+        name: str,
+        *,
+        partitions: int = 8,
+        compacted: bool = False,
+        model: type[BaseModel] | None = None,
+        config: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> faust.Topic:
+        """Declare a topic: it is created at start if it is missing, and checked if it is not.
+
+        Args:
+            name: the topic's name.
+            partitions: how many partitions it has.
+            compacted: whether it is compacted: the last value of every key is kept.
+            model: the pydantic model of its values, for projections of it.
+            config: further topic settings for its creation, for example ``{"retention.ms": "3600000"}``.
+            **kwargs: passed to ``app.topic``.
+
+        Returns:
+            A Faust topic.
+
+        Raises:
+            ConfigurationError: the name was declared before with other options.
+        """
+        spec = TopicSpec(name, partitions, compacted, dict(config or {}))
+        known = self._topics.get(name)
+        if known is not None:
+            if known.spec != spec:
+                raise ConfigurationError(f"topic {name} is declared twice, as {known.spec} and as {spec}")
+            return known.topic
+        topic = self.app.topic(name, partitions=partitions, compacting=compacted, **kwargs)
+        self._topics[name] = _Declared(spec, model, topic)
+        return topic
+
+    def materialize(
+        self,
+        topic: faust.Topic | str,
+        *,
+        collection: str,
+        key: KeyOf | None = None,
+        map: MapOf | None = None,  # noqa: A002 - the word users expect
+        model: type[BaseModel] | None = None,
+        tombstone: Callable[[Any], bool] | None = None,
+        indexes: Sequence[Index | str] = (),
+        version: VersionOf | None = None,
+        record_key: Literal["text", "json"] | Callable[[bytes], Key] | None = None,
+        deletes: Literal["hard", "remember"] | None = None,
+        write: Literal["replace", "set"] = "replace",
+        fence_delay: float | None = None,
+        size: int = 500,
+        window: int = 10_000,
+        group: str | None = None,
+        database: Any = None,
+    ) -> Projection:
+        """Keep a collection equal to a topic: the last value of every key that is not deleted.
+
+        ``key``, ``version`` and ``topic`` are ``key_of``, ``version_of`` and ``topic`` of
+        :class:`~prom_faust.ChangelogOptions`; the other options have its names and meanings. ``model`` and
+        ``record_key`` come from the topic's declaration where they are not given.
+
+        Args:
+            topic: a topic declared with ``prom.topic``, another Faust topic, or a name.
+            collection: the collection's name.
+            key: see ``key_of``.
+            map: see there.
+            model: see there.
+            tombstone: see there.
+            indexes: see there.
+            version: see ``version_of``.
+            record_key: see there.
+            deletes: see there.
+            write: see there.
+            fence_delay: see there.
+            size: see there.
+            window: see there.
+            group: see there.
+            database: a database of pymongo's async API or of motor, instead of the one of ``mongo_url``.
+
+        Returns:
+            The projection; its agent is ``app.agents["sink.<collection>"]``.
+
+        Raises:
+            ConfigurationError: options that contradict each other, or a collection that is projected twice.
+        """
+        if collection in self.projections:
+            raise ConfigurationError(f"collection {collection} is projected twice")
+        name = self._source(topic)
+        declared = self._topics.get(name)
+        options = ChangelogOptions(
+            topic=name,
+            collection=collection,
+            key_of=key,
+            map=map,
+            model=model or (declared.model if declared else None),
+            tombstone=tombstone,
+            indexes=tuple(indexes),
+            version_of=version,
+            record_key=record_key or ("json" if _keys_are_json(topic) else "text"),
+            compacted=declared.spec.compacted is True if declared else True,
+            write=write,
+            deletes=deletes,
+            fence_delay=fence_delay,
+            size=size,
+            window=window,
+            group=group,
+        )
+        if database is None:
+            database = self.database
+        projection = Projection(self.app, database, options, self.settings, self.clients)
+        self.projections[collection] = projection
+        attach(projection)
+        return projection
+
+    def batch_agent(
+        self,
+        topic: faust.Topic | str,
+        *,
+        size: int = 500,
+        window: int = 10_000,
+        name: str | None = None,
+        group: str | None = None,
+        reset: Literal["earliest", "latest"] = "earliest",
+        concurrency: int = 1,
+    ) -> Callable[[BatchFun], BatchAgent]:
+        """Make an agent that gets batches, each at least once, in order within a partition.
+
+        A batch is done when the agent asks for the next one; only then are its offsets committed. If the agent
+        raises, Faust restarts it and the same batch is sent again.
+
+        Args:
+            topic: a declared topic, another Faust topic, or a name.
+            size: the most records in one batch.
+            window: the most records read ahead.
+            name: the agent's name; the function's by default.
+            group: the consumer group; ``<app id>.batch:<name>`` by default.
+            reset: where a group without committed offsets starts.
+            concurrency: how many batches, of different partitions, are worked on at once.
+
+        Example::
+
+            @prom.batch_agent(orders, size=500)
+            async def archive(batches):
+                async for batch in batches:
+                    await store([record.value for record in batch])
+        """
+        source = self._source(topic)
+
+        def decorate(fun: BatchFun) -> BatchAgent:
+            agent_name = name or f"{fun.__module__}.{fun.__qualname__}"
+            if agent_name in self.app.agents:
+                raise ConfigurationError(f"there is an agent {agent_name} already; give name=")
+            agent = BatchAgent(
+                fun,
+                app=self.app,
+                name=agent_name,
+                concurrency=concurrency,
+                help=fun.__doc__ or "",
+                on_error=self.app._on_agent_error,  # noqa: SLF001 - as app.agent() does
+            )
+            options = LaneOptions(
+                topic=source,
+                group=group or f"{self.app.conf.id}.batch:{agent_name}",
+                batch=size,
+                buffer=window,
+                reset=reset,
+                drain_timeout=self.settings.drain_timeout,
+                history_interval=self.settings.history_interval,
+            )
+            lane = Lane(self.clients, agent, options)
+            self.app.agents[agent_name] = agent
+            self.app.service(lane)
+            self.lanes[agent_name] = lane
+            return agent
+
+        return decorate
+
+    def specs(self) -> list[TopicSpec]:
+        """Every topic that must be there at start: declared ones, sources, and dead-letter topics."""
+        specs = {name: declared.spec for name, declared in self._topics.items()}
+        for name, source in self._sources.items():
+            specs.setdefault(name, source)
+        for projection in self.projections.values():
+            source = specs[projection.options.topic]
+            letters = dlq_topic(source.name)
+            specs.setdefault(letters, TopicSpec(letters, None, None, DEAD_LETTER_CONFIG))
+        return list(specs.values())
+
+    def _source(self, topic: faust.Topic | str) -> str:
+        name = topic if isinstance(topic, str) else str(topic.get_topic_name())
+        self._sources.setdefault(name, TopicSpec(name, None, None, {}))
+        return name
+
+
+def install(app: faust.App, *, mongo_url: str | None = None, database: Any = None, **settings: Any) -> Prom:
+    """Wire the plugin into a Faust app.
+
+    Args:
+        app: the app.
+        mongo_url: MongoDB's URL; its path names the database, ``prom`` by default.
+        database: a database of pymongo's async API or of motor, instead of ``mongo_url``.
+        **settings: see :class:`~prom_faust.settings.Settings`.
+
+    Returns:
+        What topics, projections and batch agents are declared on.
+
+    Raises:
+        ConfigurationError: a setting is unknown or wrong, or the app has the plugin already.
+    """
+    if isinstance(app.boot_strategy, PreflightFirst):
+        raise ConfigurationError(f"prom_faust is installed in app {app.conf.id} already")
+    loaded = load_settings(mongo_url=mongo_url, **settings)
+    prom = Prom(app, loaded, Clients(app), _database=database)
+    preflight = Preflight(prom.clients, loaded, prom.specs, lambda: list(prom.projections.values()))
+    app.boot_strategy = PreflightFirst(app.boot_strategy, preflight)
+    register_commands(prom)
+    return prom
+
+
+def _database(url: str) -> Any:
+    name = urlsplit(url).path.strip("/") or "prom"
+    try:
+        client: AsyncMongoClient[Any] = AsyncMongoClient(
+            url, serverSelectionTimeoutMS=5_000, connectTimeoutMS=5_000, appname="prom_faust"
+        )
+        return client.get_database(name)
+    except (PyMongoError, ValueError) as error:
+        raise ConfigurationError(f"mongo_url cannot be used: {error}") from error
+
+
+def _keys_are_json(topic: faust.Topic | str) -> bool:
+    return not isinstance(topic, str) and topic.key_serializer == "json"

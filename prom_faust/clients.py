@@ -1,0 +1,110 @@
+"""The one factory of Kafka clients: brokers, credentials, TLS and client id come from ``app.conf``.
+
+The lane, dead letters, checks at start and the commands all go through here, so that a broker's security is
+configured once, where Faust users configure it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, server_list
+
+__all__ = ["Clients"]
+
+FETCH_BYTES = 16 * 1024 * 1024
+"""The most bytes of one fetch response."""
+PARTITION_FETCH_BYTES = 1024 * 1024
+"""The most bytes of one partition in it; what is read ahead stays below this, partition by partition."""
+DEAD_LETTER_REQUEST_BYTES = 64 * 1024 * 1024
+"""A dead letter is its record plus headers: it must not fail for being a little larger than its record."""
+
+
+class Clients:
+    """Opens Kafka clients that speak to the app's brokers as the app does.
+
+    Args:
+        app: the Faust app; its configuration is read when a client is opened, not before.
+    """
+
+    def __init__(self, app: faust.App) -> None:
+        self.app = app
+
+    @property
+    def brokers(self) -> str:
+        """The brokers without credentials, for messages."""
+        return ",".join(self._servers())
+
+    def _servers(self) -> list[str]:
+        return list(server_list(self.app.conf.broker, default_port=9092))
+
+    def common(self) -> dict[str, Any]:
+        """Settings that every client shares."""
+        conf = self.app.conf
+        return {
+            "bootstrap_servers": self._servers(),
+            "client_id": conf.broker_client_id,
+            **credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        }
+
+    def group_consumer(
+        self, group: str, assignors: Sequence[Any], metadata_max_age: float
+    ) -> AIOKafkaConsumer:
+        """A member of a consumer group. It never commits and never resets an offset by itself.
+
+        Args:
+            group: the group's id.
+            assignors: partition assignors, in order of preference.
+            metadata_max_age: seconds after which a changed partition count is seen.
+        """
+        conf = self.app.conf
+        return AIOKafkaConsumer(
+            **self.common(),
+            group_id=group,
+            group_instance_id=conf.consumer_group_instance_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            partition_assignment_strategy=tuple(assignors),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            max_poll_interval_ms=int((conf.broker_max_poll_interval or 300.0) * 1000),
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            metadata_max_age_ms=int(metadata_max_age * 1000),
+            check_crcs=conf.broker_check_crcs,
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            # A transaction that was aborted never happened.
+            isolation_level="read_committed",
+        )
+
+    def reader(self, *, partition_fetch_bytes: int = PARTITION_FETCH_BYTES) -> AIOKafkaConsumer:
+        """A consumer without a group: it is told which partitions to read and where to start."""
+        return AIOKafkaConsumer(
+            **self.common(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=partition_fetch_bytes,
+            isolation_level="read_committed",
+        )
+
+    def producer(self) -> AIOKafkaProducer:
+        """An idempotent producer that waits for all replicas."""
+        return AIOKafkaProducer(
+            **self.common(),
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=DEAD_LETTER_REQUEST_BYTES,
+        )
+
+    def admin(self, *, request_timeout: float = 10.0) -> AIOKafkaAdminClient:
+        """An administrative client.
+
+        Args:
+            request_timeout: seconds for one request.
+        """
+        return AIOKafkaAdminClient(**self.common(), request_timeout_ms=int(request_timeout * 1000))

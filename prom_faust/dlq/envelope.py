@@ -1,0 +1,135 @@
+"""The dead letter: a bad record's own bytes, and where it stood and why it failed, as headers.
+
+Key, value and headers are the record's, byte for byte; what is added stands behind them. Kafka Connect's header
+names are written too, so that tools made for Connect's dead-letter queues can read ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prom_faust.exceptions import DecodeError, RecordError
+from prom_faust.lane.record import PlainRecord, Record
+
+__all__ = ["DeadLetter", "decode", "dlq_topic", "encode", "letter_of"]
+
+PREFIX = "x-dlq-"
+MESSAGE_LIMIT = 4_000
+"""Characters of an error message that are kept: a header must not outgrow its record."""
+
+Headers = list[tuple[str, bytes]]
+
+
+def dlq_topic(topic: str) -> str:
+    """The dead-letter topic of a topic."""
+    return f"{topic}.dlq"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that was taken out of the way.
+
+    Attributes:
+        record: the record, with its position and timestamp.
+        consumer: the consumer group that could not use it: letters of several sinks share a topic.
+        error_class: the error's class.
+        message: the error's message.
+        attempts: how often it was tried, this one included.
+        died_at: integer milliseconds since the epoch.
+        replayed: whether this letter records that the record was applied after all.
+    """
+
+    record: Record
+    consumer: str
+    error_class: str
+    message: str
+    attempts: int = 1
+    died_at: int = 0
+    replayed: bool = False
+
+
+def letter_of(record: Record, error: RecordError, *, consumer: str, died_at: int) -> DeadLetter:
+    """The letter of a bad record; the class shown is that of the cause, where a user's function raised it."""
+    cause = error.__cause__ or error
+    attempts = 1
+    for name, value in record.headers:
+        if name == f"{PREFIX}attempts" and value is not None and value.isdigit():
+            attempts = int(value) + 1
+    return DeadLetter(
+        record=record,
+        consumer=consumer,
+        error_class=f"{type(cause).__module__}.{type(cause).__qualname__}",
+        message=str(error)[:MESSAGE_LIMIT],
+        attempts=attempts,
+        died_at=died_at,
+    )
+
+
+def encode(letter: DeadLetter) -> Headers:
+    """All headers of the letter: the record's own first, then ours. Key and value are the record's."""
+    record = letter.record
+    own = [(name, value if value is not None else b"") for name, value in record.headers]
+    ours = {
+        "headers": len(own),
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "consumer": letter.consumer,
+        "error-class": letter.error_class,
+        "error-message": letter.message,
+        "attempts": letter.attempts,
+        "died-at": letter.died_at,
+        "replayed": int(letter.replayed),
+    }
+    connect = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "connector.name": letter.consumer,
+        "task.id": record.partition,
+        "stage": "TASK_PUT",
+        "class.name": "prom_faust.sink",
+        "exception.class.name": letter.error_class,
+        "exception.message": letter.message,
+    }
+    return [
+        *own,
+        *((f"{PREFIX}{name}", str(value).encode()) for name, value in ours.items()),
+        *((f"__connect.errors.{name}", str(value).encode()) for name, value in connect.items()),
+    ]
+
+
+def decode(letter: Record) -> DeadLetter:
+    """Read a letter back.
+
+    Raises:
+        DecodeError: the record is no letter of ours.
+    """
+    fields = {name.removeprefix(PREFIX): value for name, value in letter.headers if name.startswith(PREFIX)}
+    try:
+        text = {name: (value or b"").decode() for name, value in fields.items()}
+        return DeadLetter(
+            record=PlainRecord(
+                topic=text["topic"],
+                partition=int(text["partition"]),
+                offset=int(text["offset"]),
+                timestamp=int(text["timestamp"]),
+                key=letter.key,
+                value=letter.value,
+                headers=_own_headers(letter.headers, int(text["headers"])),
+            ),
+            consumer=text["consumer"],
+            error_class=text["error-class"],
+            message=text["error-message"],
+            attempts=int(text["attempts"]),
+            died_at=int(text["died-at"]),
+            replayed=text["replayed"] == "1",
+        )
+    except (KeyError, ValueError) as error:
+        raise DecodeError(f"offset {letter.offset} of {letter.topic} is no dead letter: {error!r}") from error
+
+
+def _own_headers(
+    headers: Sequence[tuple[str, bytes | None]], count: int
+) -> tuple[tuple[str, bytes | None], ...]:
+    return tuple((name, value) for name, value in headers[:count])

@@ -1,0 +1,82 @@
+"""Publishing dead letters, awaited: a letter that is not on its topic stops its partition."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from prom_faust.clients import Clients
+from prom_faust.dlq.envelope import DeadLetter, dlq_topic, encode
+from prom_faust.exceptions import DeadLetterError
+
+__all__ = ["DeadLetterPublisher"]
+
+logger = logging.getLogger(__name__)
+
+
+class DeadLetterPublisher:
+    """Publishes letters to ``<topic>.dlq``, to the partition of the record where there is one.
+
+    Args:
+        clients: opens the producer, at the first letter.
+        timeout: seconds after which a letter counts as not published.
+    """
+
+    def __init__(self, clients: Clients, *, timeout: float = 10.0) -> None:
+        self._clients = clients
+        self._timeout = timeout
+        self._producer: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+
+    async def publish(self, letters: Sequence[DeadLetter]) -> list[DeadLetterError | None]:
+        """Publish letters and wait for all replicas.
+
+        Returns:
+            For each letter None, or the error with which it was not published. It may be on the topic all the
+            same, after a timeout: readers must expect a letter twice.
+        """
+        results = await asyncio.gather(*map(self._publish, letters))
+        if any(results):
+            await self.close()
+        return results
+
+    async def _publish(self, letter: DeadLetter) -> DeadLetterError | None:
+        topic = dlq_topic(letter.record.topic)
+        try:
+            async with asyncio.timeout(self._timeout):
+                producer = await self._open()
+                partitions = await producer.partitions_for(topic)
+                await producer.send_and_wait(
+                    topic,
+                    key=letter.record.key,
+                    value=letter.record.value,
+                    headers=encode(letter),
+                    partition=letter.record.partition % len(partitions),
+                )
+        except (TimeoutError, KafkaError, OSError) as error:
+            return DeadLetterError(f"a dead letter could not be published to {topic}: {error!r}")
+        return None
+
+    async def _open(self) -> AIOKafkaProducer:
+        async with self._lock:
+            if self._producer is None:
+                producer = self._clients.producer()
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def close(self) -> None:
+        """Close the producer; the next letter opens another. One that failed may be in no state to go on."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await producer.stop()
+            except (TimeoutError, KafkaError) as error:
+                logger.info("the dead-letter producer did not close cleanly: %r", error)

@@ -1,0 +1,181 @@
+"""The Faust agent that works on a lane's batches: listed in ``app.agents`` and supervised like any other.
+
+A batch reaches the agent through a channel of its own, in memory. When the agent asks for the next batch, the one
+before is done; when it crashes, the one it had fails, and the lane sends it again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+import faust
+from faust.channels import Channel
+from mode.utils.queues import FlowControlEvent, ThrowableQueue
+
+from prom_faust.exceptions import ConfigurationError, PromFaustError, RevokedError
+from prom_faust.lane.batch import Batch
+
+__all__ = ["AgentCrashedError", "BatchAgent", "BatchFun", "Deliveries", "Delivery"]
+
+BatchFun = Callable[["Deliveries"], Awaitable[None]]
+"""What a user writes: ``async def work(batches): async for batch in batches: ...``."""
+
+
+class AgentCrashedError(PromFaustError):
+    """The agent raised or was cancelled while it had the batch; the lane sends it again."""
+
+    retryable = True
+
+
+class Delivery:
+    """One batch on its way through the agent.
+
+    Attributes:
+        batch: the batch.
+        done: resolved when the agent asks for the next one; fails with AgentCrashedError when it crashes.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._worker: asyncio.Task[Any] | None = None
+
+    def begin(self, worker: asyncio.Task[Any] | None) -> None:
+        """The agent took the batch; ``worker`` is what a cancellation has to stop."""
+        self._worker = worker
+
+    def finish(self) -> None:
+        """The agent is done with the batch."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, reason: BaseException) -> None:
+        """The agent crashed over the batch."""
+        if not self.done.done():
+            self.done.set_exception(AgentCrashedError(f"{type(reason).__name__}: {reason}"))
+
+    def cancel(self) -> None:
+        """Stop the work: the partitions are being revoked, or the worker shuts down."""
+        if self._worker is not None and not self.done.done():
+            self._worker.cancel()
+        elif not self.done.done():
+            self.done.cancel()
+
+
+class BatchChannel(Channel[Any]):
+    """A channel that no rebalance empties.
+
+    Faust clears the queues of its channels whenever its own group rebalances; the lane has another group, and
+    waits for what it has sent.
+    """
+
+    def __init__(self, app: faust.App, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        self._own: ThrowableQueue | None = None
+
+    @property
+    def queue(self) -> ThrowableQueue:
+        """One queue for the channel and all its iterators."""
+        root = self._root
+        if isinstance(root, BatchChannel):
+            return root.queue
+        if self._own is None:
+            self._own = ThrowableQueue(flow_control=FlowControlEvent(initially_suspended=False))
+        return self._own
+
+    async def put(self, value: Any) -> None:
+        """Hand over one delivery."""
+        await self.queue.put(value)
+
+    def __str__(self) -> str:
+        return "<batches>"
+
+
+class BatchAgent(faust.Agent):
+    """A Faust agent whose stream gives batches.
+
+    Args:
+        fun: ``async def work(batches)``, which iterates and does not yield.
+        app: the Faust app.
+        name: the agent's name.
+        concurrency: how many batches, of different partitions, are worked on at once.
+    """
+
+    def __init__(
+        self, fun: BatchFun, *, app: faust.App, name: str, concurrency: int = 1, **kwargs: Any
+    ) -> None:
+        if kwargs.get("sink"):
+            raise ConfigurationError(f"agent {name}: a batch agent does not yield, so it takes no sink=")
+        self.batch_fun = fun
+        super().__init__(
+            self._run, app=app, name=name, channel=BatchChannel(app), concurrency=concurrency, **kwargs
+        )
+
+    def _agent_label(self, name_suffix: str = "") -> str:
+        return f"{type(self).__name__}{name_suffix}: {self.name}"
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Put one batch into the agent's channel."""
+        await self.channel.put(delivery)
+
+    async def _run(self, stream: Any) -> None:
+        deliveries = Deliveries(stream)
+        try:
+            await self.batch_fun(deliveries)
+        except BaseException as reason:
+            deliveries.fail(reason)
+            raise
+        if not deliveries.ended:
+            returned = RuntimeError(f"agent {self.name} returned instead of asking for the next batch")
+            deliveries.fail(returned)
+            raise returned
+
+
+class Deliveries:
+    """The batches, as the agent's function iterates them: asking for the next one finishes the one before."""
+
+    def __init__(self, stream: Any) -> None:
+        self.ended = False
+        self._stream = stream
+        self._iterator: AsyncIterator[Any] | None = None
+        self._current: Delivery | None = None
+
+    def __aiter__(self) -> "Deliveries":
+        return self
+
+    async def __anext__(self) -> Batch:
+        if self._current is not None:
+            self._current.finish()
+            self._current = None
+        if self._iterator is None:
+            self._iterator = aiter(self._stream)
+        while True:
+            try:
+                delivery: Delivery = await anext(self._iterator)
+            except StopAsyncIteration:
+                self.ended = True
+                raise
+            if not delivery.done.done():
+                break
+        delivery.begin(asyncio.current_task())
+        self._current = delivery
+        return delivery.batch
+
+    async def cancellable(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the current batch's work in a task of its own, so that a revocation cancels it and not the agent."""
+        task = asyncio.create_task(work)
+        if self._current is not None:
+            self._current.begin(task)
+        try:
+            await task
+        except asyncio.CancelledError:
+            agent = asyncio.current_task()
+            if agent is not None and agent.cancelling():
+                raise
+        except RevokedError:
+            pass  # its new owner reads the records again
+
+    def fail(self, reason: BaseException) -> None:
+        """The agent's function is gone, and with it the batch it had."""
+        if self._current is not None:
+            self._current.fail(reason)

@@ -1,0 +1,113 @@
+"""A batch: records of one or more partitions that are worked on together, and what became of them.
+
+The agent that gets a batch does its work and asks for the next one: that is its promise that everything in the
+batch is done. Two exceptions can be said of it on the way: a record can be held (it comes again with the next
+batch, and nothing at or after it is committed until then), and a partition can be put back whole.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prom_faust.exceptions import PromFaustError, RevokedError
+from prom_faust.lane.record import Record, TopicPartition
+
+__all__ = ["Batch", "Share", "Token"]
+
+
+@dataclass(slots=True, eq=False)
+class Token:
+    """Ownership of one partition, from its assignment to its revocation.
+
+    Kafka's client has no call that says "I still own this"; the token is that call. It is invalidated when the
+    partition is revoked, and checked before and after every write.
+    """
+
+    partition: TopicPartition
+    valid: bool = True
+
+
+@dataclass(slots=True)
+class Share:
+    """One partition's part of a batch.
+
+    Attributes:
+        token: ownership at the time the batch was made.
+        records: in offset order; held ones of earlier batches first.
+        held: offset to reason, said by the agent.
+        put_back: why the whole share is to come again, or None.
+    """
+
+    token: Token
+    records: Sequence[Record]
+    held: dict[int, str] = field(default_factory=dict)
+    put_back: PromFaustError | None = None
+
+
+class Batch:
+    """Records to be worked on together. Iterating gives them partition by partition, in offset order.
+
+    Args:
+        shares: partition to its part.
+        held_since: partition and offset to the monotonic time, in seconds, at which a record was first held.
+        clock: monotonic seconds.
+    """
+
+    __slots__ = ("_clock", "_held_since", "shares", "waiting")
+
+    def __init__(
+        self,
+        shares: Mapping[TopicPartition, Share],
+        *,
+        held_since: Mapping[tuple[TopicPartition, int], float],
+        clock: Callable[[], float],
+    ) -> None:
+        self.shares = dict(shares)
+        self.waiting = False
+        """Set while the work waits for a server: a revocation need not wait for it then."""
+        self._held_since = held_since
+        self._clock = clock
+
+    def __iter__(self) -> Iterator[Record]:
+        for share in self.shares.values():
+            yield from share.records
+
+    def __len__(self) -> int:
+        return sum(len(share.records) for share in self.shares.values())
+
+    @property
+    def records(self) -> list[Record]:
+        """All records, partition by partition, each in offset order."""
+        return list(self)
+
+    def check(self) -> None:
+        """Check that every partition of this batch is still owned.
+
+        Raises:
+            RevokedError: one was revoked: stop, its new owner reads the records again.
+        """
+        for partition, share in self.shares.items():
+            if not share.token.valid:
+                raise RevokedError(f"{partition} was revoked while its batch was in flight")
+
+    def hold(self, record: Record, reason: str) -> None:
+        """Let a record come again with the partition's next batch; nothing at or after it is committed till then.
+
+        Args:
+            record: a record of this batch.
+            reason: shown to operators.
+        """
+        self.shares[TopicPartition(record.topic, record.partition)].held[record.offset] = reason
+
+    def held_for(self, record: Record) -> float:
+        """Seconds since the record was first held; 0.0 if it never was."""
+        since = self._held_since.get((TopicPartition(record.topic, record.partition), record.offset))
+        return 0.0 if since is None else self._clock() - since
+
+    def put_back(self, partition: TopicPartition, error: PromFaustError) -> None:
+        """Let the partition's whole share come again after a pause; the others go on.
+
+        Args:
+            partition: one of this batch.
+            error: why; shown to operators.
+        """
+        self.shares[partition].put_back = error

@@ -1,0 +1,166 @@
+"""What the lane asks of Kafka beside records: the state of the log, and commits that cannot block it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from prom_faust.clients import Clients
+from prom_faust.lane.history import LogState, Position
+from prom_faust.lane.record import TopicPartition
+
+__all__ = ["Committer", "kafka_partition", "log_states", "read_timestamps"]
+
+logger = logging.getLogger(__name__)
+
+ANCHOR_FETCH_BYTES = 1024
+ANCHOR_SECONDS = 5.0
+COMMIT_RETRY_SECONDS = 1.0
+
+
+def kafka_partition(partition: TopicPartition) -> KafkaPartition:
+    """The client's own type for a partition."""
+    return KafkaPartition(partition.topic, partition.partition)
+
+
+async def log_states(
+    clients: Clients,
+    consumer: AIOKafkaConsumer,
+    partitions: Iterable[TopicPartition],
+    stored: Mapping[int, Position],
+) -> dict[TopicPartition, LogState]:
+    """Ask the broker for the state of each partition's log.
+
+    Args:
+        clients: opens the reader that looks at the last applied records.
+        consumer: the group's consumer.
+        partitions: whose logs.
+        stored: partition number to stored position, whose last applied record is looked up.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    wanted = list(partitions)
+    theirs = [kafka_partition(partition) for partition in wanted]
+    if not theirs:
+        return {}
+    begins = await consumer.beginning_offsets(theirs)
+    ends = await consumer.end_offsets(theirs)
+    anchors = {
+        partition: stored[partition.partition].last_offset
+        for partition in wanted
+        if partition.partition in stored
+    }
+    timestamps = await read_timestamps(
+        clients,
+        {
+            partition: offset
+            for partition, offset in anchors.items()
+            if offset is not None
+            and begins[kafka_partition(partition)] <= offset < ends[kafka_partition(partition)]
+        },
+    )
+    return {
+        partition: LogState(
+            begin=begins[kafka_partition(partition)],
+            end=ends[kafka_partition(partition)],
+            committed=await consumer.committed(kafka_partition(partition)),
+            partitions=len(consumer.partitions_for_topic(partition.topic) or ()),
+            last_timestamp=timestamps.get(partition),
+        )
+        for partition in wanted
+    }
+
+
+async def read_timestamps(
+    clients: Clients, offsets: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """The timestamps, in ms, of the records at these very offsets; those that the cleaner removed are left out."""
+    if not offsets:
+        return {}
+    reader = clients.reader(partition_fetch_bytes=ANCHOR_FETCH_BYTES)
+    found: dict[TopicPartition, int] = {}
+    await reader.start()
+    try:
+        pending = {kafka_partition(partition): partition for partition in offsets}
+        reader.assign(list(pending))
+        for theirs, partition in pending.items():
+            reader.seek(theirs, offsets[partition])
+        deadline = asyncio.get_running_loop().time() + ANCHOR_SECONDS
+        while pending and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            for theirs, records in (await reader.getmany(timeout_ms=int(left * 1000))).items():
+                partition = pending.pop(theirs, None)
+                if partition is not None and records[0].offset == offsets[partition]:
+                    found[partition] = records[0].timestamp
+    finally:
+        await reader.stop()
+    return found
+
+
+class Committer:
+    """Commits one partition at a time, under a deadline, and never while the lane waits.
+
+    aiokafka's ``commit`` tries for ever while the broker is down, and fails for all partitions of a call if one is
+    gone. An offset given here is one whose effects are done, so a commit that is lost only means redelivery.
+
+    Args:
+        consumer: gives the consumer, or None while there is none.
+        timeout: seconds after which a commit that does not return is left for later.
+    """
+
+    def __init__(self, consumer: Callable[[], AIOKafkaConsumer | None], *, timeout: float) -> None:
+        self._consumer = consumer
+        self._timeout = timeout
+        self._pending: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._changed = asyncio.Event()
+        self._lock = asyncio.Lock()
+
+    def mark(self, partition: TopicPartition, offset: int) -> None:
+        """Everything before ``offset`` is done."""
+        if self._committed.get(partition) != offset:
+            self._pending[partition] = offset
+            self._changed.set()
+
+    def forget(self) -> None:
+        """The partitions are no longer ours."""
+        self._pending.clear()
+        self._committed.clear()
+
+    async def run(self) -> None:
+        """Commit what was marked, for ever."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if not await self.flush():
+                await asyncio.sleep(COMMIT_RETRY_SECONDS)
+                self._changed.set()
+
+    async def flush(self) -> bool:
+        """Commit what was marked; False if something has to be tried again."""
+        async with self._lock:
+            results = await asyncio.gather(*[self._commit(*item) for item in self._pending.items()])
+        return all(results)
+
+    async def _commit(self, partition: TopicPartition, offset: int) -> bool:
+        consumer = self._consumer()
+        if consumer is None:
+            return False
+        try:
+            async with asyncio.timeout(self._timeout):
+                await consumer.commit({kafka_partition(partition): offset})
+        except (CommitFailedError, IllegalStateError) as error:
+            logger.info(
+                "offset %d of %s is not committed, the group has moved on: %s", offset, partition, error
+            )
+        except (TimeoutError, KafkaError) as error:
+            logger.warning("offset %d of %s is not committed yet: %r", offset, partition, error)
+            return False
+        else:
+            self._committed[partition] = offset
+        if self._pending.get(partition) == offset:
+            del self._pending[partition]
+        return True

@@ -1,0 +1,444 @@
+"""The lane: an at-least-once batch consumer inside the Faust worker, in a consumer group of its own.
+
+Records are read ahead into bounded buffers, batches go to an agent, and what the agent has finished is committed
+partition by partition. The polling never stops, whatever happens to the batches: a member that does not poll
+is put out of its group.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from mode import Service
+
+from prom_faust.backoff import Backoff
+from prom_faust.clients import Clients
+from prom_faust.exceptions import LostHistoryError, UnreachableError
+from prom_faust.lane.agent import BatchAgent, Delivery
+from prom_faust.lane.batch import Batch, Share, Token
+from prom_faust.lane.history import Position, Reset, check_history, start_offset
+from prom_faust.lane.kafka import Committer, kafka_partition, log_states
+from prom_faust.lane.partition import Partition
+from prom_faust.lane.record import TopicPartition
+
+__all__ = ["Lane", "LaneOptions", "PositionStore"]
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+"""How long one poll waits for records; also how soon a freed buffer is refilled."""
+NOWHERE = KafkaPartition("", 0)
+"""Polled while every buffer is full: the group sees a live member, and what was read ahead stays."""
+CLOSE_SECONDS = 5.0
+
+
+class PositionStore(Protocol):
+    """Where applied positions are stored beside the data. The lane only reads it."""
+
+    async def load_positions(self, topic: str) -> Mapping[int, Position]:
+        """Partition number to position."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneOptions:
+    """How a lane reads.
+
+    Args:
+        topic: the topic.
+        group: the consumer group.
+        batch: the most records in one batch.
+        buffer: the most records read ahead and not yet worked on.
+        max_bytes: the most bytes of records in one batch; twice that is the most read ahead.
+        reset: where a group without committed offsets starts.
+        retry_after: seconds until held and put-back records come again.
+        hold_limit: the most held records of a partition before it takes no new ones.
+        drain_timeout: seconds that a stopping lane waits for batches in flight.
+        commit_timeout: seconds after which a commit that does not return is tried again later.
+        history_interval: seconds between two comparisons of the log with the stored positions, and the age
+            after which a changed partition count is seen.
+        rebuild: what an operator should do about lost history.
+    """
+
+    topic: str
+    group: str
+    batch: int = 500
+    buffer: int = 10_000
+    max_bytes: int = 8 * 1024 * 1024
+    reset: Reset = "earliest"
+    retry_after: float = 0.5
+    hold_limit: int = 1_000
+    drain_timeout: float = 8.0
+    commit_timeout: float = 5.0
+    history_interval: float = 15.0
+    rebuild: str = "delete the consumer group while no worker runs, to read from the start again."
+
+
+class Lane(Service):
+    """Reads one topic in batches for one agent.
+
+    Args:
+        clients: opens the Kafka clients.
+        agent: gets the batches; its concurrency is the number of batches in flight.
+        options: how to read.
+        positions: stored positions to compare the log with, or None.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        agent: BatchAgent,
+        options: LaneOptions,
+        *,
+        positions: PositionStore | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.clients = clients
+        self.agent = agent
+        self.options = options
+        self.positions = positions
+        self.partitions: dict[TopicPartition, Partition] = {}
+        self.consumer: AIOKafkaConsumer | None = None
+        self.committer = Committer(lambda: self.consumer, timeout=options.commit_timeout)
+        self._slots = [_Slot() for _ in range(agent.concurrency)]
+        self._settling = False
+        self._starting: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
+
+    @property
+    def label(self) -> str:
+        """Shown in Faust's service graph."""
+        return f"Lane: {self.options.topic} -> {self.agent.name}"
+
+    # -- polling ---------------------------------------------------------------------------------------------
+
+    @Service.task
+    async def _run(self) -> None:
+        backoff = Backoff()
+        try:
+            while not self._stopping:
+                try:
+                    await self._consume(backoff)
+                except (KafkaError, OSError) as error:
+                    delay = backoff.next()
+                    logger.warning("%s: Kafka: %r; again in %.1f s", self.label, error, delay)
+                    await self.sleep(delay)
+        finally:
+            self._closed.set()
+
+    @property
+    def _stopping(self) -> bool:
+        # Faust stops its own consumer before it stops us, and that can take long: we watch the app.
+        return bool(self.should_stop or self.agent.app.should_stop)
+
+    async def _consume(self, backoff: Backoff) -> None:
+        consumer = self.clients.group_consumer(
+            self.options.group, [RoundRobinPartitionAssignor], self.options.history_interval
+        )
+        await consumer.start()
+        consumer.subscribe([self.options.topic], listener=_Listener(self))
+        self.consumer = consumer
+        try:
+            while not self._stopping:
+                await self._poll(consumer)
+                backoff.reset()
+        finally:
+            await self._release(self.options.drain_timeout)
+            self.consumer = None
+            await _close(consumer)
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+        wanted = self._wanted() or [NOWHERE]
+        try:
+            fetched = await consumer.getmany(
+                *wanted, timeout_ms=int(POLL_SECONDS * 1000), max_records=self.options.buffer
+            )
+        except NoOffsetForPartitionError:
+            return  # assigned, and not yet sought to where it starts
+        except OffsetOutOfRangeError as error:
+            logger.warning("%s: %r", self.label, error)
+            await self._check_history()
+            return
+        for theirs, records in fetched.items():
+            partition = self.partitions.get(TopicPartition(theirs.topic, theirs.partition))
+            if partition is not None:
+                partition.push(records)
+        if fetched:
+            self._wake()
+
+    def _wanted(self) -> list[KafkaPartition]:
+        """The partitions to poll: all that have nothing buffered, or all while the buffers have room."""
+        options = self.options
+        records = sum(partition.buffered for partition in self.partitions.values())
+        size = sum(partition.buffered_bytes for partition in self.partitions.values())
+        room = records < options.buffer and size < 2 * options.max_bytes
+        return [
+            kafka_partition(name)
+            for name, partition in self.partitions.items()
+            if partition.held < options.hold_limit and (room or not partition.buffered)
+        ]
+
+    # -- batches ---------------------------------------------------------------------------------------------
+
+    async def on_started(self) -> None:
+        """Start a worker for each batch that may be in flight."""
+        for index in range(len(self._slots)):
+            self.add_future(self._work(index))
+        self.add_future(self.committer.run())
+
+    async def _work(self, index: int) -> None:
+        slot = self._slots[index]
+        while not self._stopping:
+            shares = {} if self._settling else self._assemble(index)
+            if shares:
+                slot.task = asyncio.create_task(self._complete(slot, shares))
+                await asyncio.wait([slot.task])
+                if not slot.task.cancelled():
+                    slot.task.result()
+            else:
+                await slot.wait(self._next_ready(index))
+
+    def _mine(self, index: int) -> list[Partition]:
+        """The partitions of one slot: each belongs to one, so two batches of it are never in flight."""
+        names = sorted(self.partitions)
+        return [self.partitions[name] for name in names[index :: len(self._slots)]]
+
+    def _next_ready(self, index: int) -> float:
+        now = self.loop.time()
+        times = [partition.ready_at(now) for partition in self._mine(index)]
+        return min([at - now for at in times if at is not None and at > now], default=1.0)
+
+    def _assemble(self, index: int) -> dict[TopicPartition, Share]:
+        now = self.loop.time()
+        records, size = self.options.batch, self.options.max_bytes
+        shares: dict[TopicPartition, Share] = {}
+        mine = self._mine(index)
+        # The one that waited longest first, or a busy partition would starve the others.
+        for partition in sorted(mine, key=lambda candidate: candidate.served_at):
+            if records <= 0 or size <= 0:
+                break
+            if (ready := partition.ready_at(now)) is None or ready > now:
+                continue
+            taken = partition.take(records, size)
+            if taken:
+                partition.served_at = now
+                shares[partition.token.partition] = Share(partition.token, taken)
+                records -= len(taken)
+                size -= partition.in_flight_bytes
+        return shares
+
+    async def _complete(self, slot: "_Slot", shares: dict[TopicPartition, Share]) -> None:
+        """See one batch through the agent, however often the agent crashes over it, or until it is revoked."""
+        held_since = {
+            (name, offset): since
+            for name in shares
+            for offset, since in self.partitions[name].held_since.items()
+        }
+        backoff = Backoff()
+        while all(share.token.valid for share in shares.values()):
+            for share in shares.values():
+                share.held.clear()
+                share.put_back = None
+            batch = Batch(shares, held_since=held_since, clock=self.loop.time)
+            slot.delivery = Delivery(batch)
+            await self.agent.deliver(slot.delivery)
+            await asyncio.wait([slot.delivery.done])
+            if slot.delivery.done.cancelled():
+                return
+            error = slot.delivery.done.exception()
+            if error is None:
+                self._settle(batch)
+                return
+            delay = backoff.next()
+            logger.warning("%s: %s; the batch is sent again in %.1f s", self.label, error, delay)
+            batch.waiting = True
+            await self.sleep(delay)
+
+    def _settle(self, batch: Batch) -> None:
+        now = self.loop.time()
+        for name, share in batch.shares.items():
+            if not share.token.valid:
+                continue
+            offset = self.partitions[name].settle(share, now=now, retry_after=self.options.retry_after)
+            self.committer.mark(name, offset)
+
+    def _wake(self) -> None:
+        for slot in self._slots:
+            slot.wakeup.set()
+
+    # -- ownership -------------------------------------------------------------------------------------------
+
+    async def assigned(self, names: Iterable[TopicPartition]) -> None:
+        """Kafka gave us these partitions: find out where to start, without keeping the group waiting."""
+        await self._cancel_starting()
+        self._starting = asyncio.create_task(self._start(sorted(names)))
+
+    async def revoked(self) -> None:
+        """Kafka takes all partitions back: finish or cancel what is in flight, and commit what is done."""
+        await self._cancel_starting()
+        await self._release(self.agent.app.conf.broker_rebalance_timeout / 2)
+
+    async def _release(self, timeout: float) -> None:
+        """Let go of all partitions within ``timeout`` seconds."""
+        await self._cancel_starting()
+        self._settling = True
+        try:
+            await self._quiesce([slot for slot in self._slots if not slot.waiting], timeout * 0.6)
+            for partition in self.partitions.values():
+                partition.token.valid = False
+            for slot in self._slots:
+                slot.cancel()
+            await self._quiesce(self._slots, timeout * 0.2)
+            try:
+                async with asyncio.timeout(timeout * 0.2):
+                    await self.committer.flush()
+            except TimeoutError:
+                logger.warning("%s: what was done last is not committed, and will be done again", self.label)
+        finally:
+            self.committer.forget()
+            self.partitions.clear()
+            self._settling = False
+
+    @staticmethod
+    async def _quiesce(slots: Iterable["_Slot"], timeout: float) -> None:
+        tasks = [slot.task for slot in slots if slot.task is not None and not slot.task.done()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
+
+    async def _cancel_starting(self) -> None:
+        if self._starting is not None and self._starting is not asyncio.current_task():
+            self._starting.cancel()
+            await asyncio.wait([self._starting])
+            self._starting = None
+
+    async def _start(self, names: list[TopicPartition]) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                await self._try_start(names)
+            except LostHistoryError as error:
+                await self.crash(error)
+                return
+            except (KafkaError, UnreachableError, TimeoutError) as error:
+                delay = backoff.next()
+                logger.warning("%s: cannot start yet: %r; again in %.1f s", self.label, error, delay)
+                await asyncio.sleep(delay)
+            else:
+                return
+
+    async def _try_start(self, names: list[TopicPartition]) -> None:
+        consumer = self.consumer
+        if consumer is None or not names:
+            return
+        stored = await self._stored()
+        logs = await log_states(self.clients, consumer, names, stored)
+        for name, log in logs.items():
+            error = check_history(
+                name, log, stored.get(name.partition), group=self.options.group, rebuild=self.options.rebuild
+            )
+            if error is not None:
+                raise error
+        for name, log in logs.items():
+            offset = start_offset(log, self.options.reset)
+            if log.committed is None:
+                # From here on a group without a committed offset has lost it.
+                await consumer.commit({kafka_partition(name): offset})
+            elif offset > log.committed:
+                logger.warning("%s: records before offset %d are gone: %s", self.label, offset, name)
+            consumer.seek(kafka_partition(name), offset)
+            self.partitions[name] = Partition(Token(name), hold_limit=self.options.hold_limit)
+        self._wake()
+
+    async def _stored(self) -> Mapping[int, Position]:
+        return {} if self.positions is None else await self.positions.load_positions(self.options.topic)
+
+    @Service.task
+    async def _watch_history(self) -> None:
+        while not self._stopping:
+            await self.sleep(self.options.history_interval)
+            try:
+                await self._check_history()
+            except (KafkaError, UnreachableError, TimeoutError) as error:
+                logger.info("%s: the log was not compared with the stored positions: %r", self.label, error)
+
+    async def _check_history(self) -> None:
+        """Compare the logs of our partitions with what is stored; crash the worker if they are others."""
+        consumer, names = self.consumer, sorted(self.partitions)
+        if consumer is None or not names:
+            return
+        stored = await self._stored()
+        logs = await log_states(self.clients, consumer, names, stored)
+        for name, log in logs.items():
+            error = check_history(
+                name, log, stored.get(name.partition), group=self.options.group, rebuild=self.options.rebuild
+            )
+            if error is not None and name in self.partitions:
+                await self.crash(error)
+                return
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    async def on_stop(self) -> None:
+        """Wait until the batches in flight are done or given up, and the group is left."""
+        self._wake()
+        try:
+            async with asyncio.timeout(self.options.drain_timeout + CLOSE_SECONDS):
+                await self._closed.wait()
+        except TimeoutError:
+            logger.warning("%s: not drained in time; what is left will be done again", self.label)
+
+
+class _Slot:
+    """Room for one batch in flight."""
+
+    def __init__(self) -> None:
+        self.wakeup = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self.delivery: Delivery | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether its batch waits for a server, so that a revocation need not wait for the batch."""
+        return self.delivery is not None and self.delivery.batch.waiting
+
+    async def wait(self, timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                await self.wakeup.wait()
+        except TimeoutError:
+            pass
+        self.wakeup.clear()
+
+    def cancel(self) -> None:
+        """Stop the work; a batch that only waits to be sent again is given up at once."""
+        if self.delivery is not None and not self.delivery.done.done():
+            self.delivery.cancel()
+        elif self.task is not None:
+            self.task.cancel()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Passes Kafka's word on. It must not raise: aiokafka would only log it."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    async def on_partitions_revoked(self, revoked: set[KafkaPartition]) -> None:
+        await self._lane.revoked()
+
+    async def on_partitions_assigned(self, assigned: set[KafkaPartition]) -> None:
+        await self._lane.assigned(TopicPartition(theirs.topic, theirs.partition) for theirs in assigned)
+
+
+async def _close(consumer: AIOKafkaConsumer) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await consumer.stop()
+    except (TimeoutError, KafkaError) as error:
+        logger.info("the consumer did not leave its group cleanly: %r", error)

@@ -1,0 +1,63 @@
+"""The plugin's settings, frozen; the environment is read here and nowhere else."""
+
+from typing import Any
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from prom_faust.exceptions import ConfigurationError
+
+__all__ = ["Settings", "load_settings"]
+
+
+class Settings(BaseSettings):
+    """What ``install`` accepts beside the app; each may also come from the environment as ``PROM_FAUST_<NAME>``.
+
+    All times are seconds.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="PROM_FAUST_", frozen=True, extra="forbid", populate_by_name=True
+    )
+
+    mongo_url: str = Field(
+        "mongodb://127.0.0.1:27017/prom",
+        validation_alias=AliasChoices("mongo_url", "PROM_FAUST_MONGO_URL", "MONGO_URL"),
+        description="MongoDB's URL; its path names the database, `prom` by default. Also read from `MONGO_URL`.",
+    )
+    create_topics: bool = Field(
+        default=True,
+        description="Create the topics declared with `prom.topic`, and their dead-letter topics.",
+    )
+    replication_factor: int | None = Field(
+        default=None, ge=1, description="Of created topics; the app's `topic_replication_factor` by default."
+    )
+    startup_timeout: float = Field(
+        20.0, gt=0, description="How long servers may be unreachable at start before the worker exits."
+    )
+    write_deadline: float = Field(
+        10.0, gt=0, description="How long one call of MongoDB may take before it is tried again."
+    )
+    unique_wait: float = Field(
+        30.0, ge=0, description="How long a record waits for a unique value before it is dead-lettered."
+    )
+    drain_timeout: float = Field(
+        8.0, gt=0, description="How long a stopping worker waits for the batches in flight."
+    )
+    history_interval: float = Field(
+        15.0, gt=0, description="Between two comparisons of the topics with the stored positions."
+    )
+    sweep_interval: float = Field(5.0, gt=0, description="Between two removals of old delete markers.")
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the arguments, else the environment, else the defaults.
+
+    Raises:
+        ConfigurationError: a setting is unknown or has a wrong value; all faults are named.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ConfigurationError(f"wrong settings: {faults}") from error

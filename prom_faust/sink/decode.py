@@ -1,0 +1,246 @@
+"""Record -> change: tombstones, keys, versions and the mapped fields, with one clear error for a bad record."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from prom_faust.exceptions import DecodeError, DocumentError, KeyMismatchError, RecordError, VersionError
+from prom_faust.lane.record import Record
+from prom_faust.sink.document import encode_document
+from prom_faust.sink.event import Change, Key, position
+from prom_faust.sink.options import RESERVED, ChangelogOptions, RecordKey
+
+__all__ = ["SCHEMA_VERSION_HEADER", "VERSION_HEADER", "Decoder", "header", "schema_version"]
+
+SCHEMA_VERSION_HEADER = "x-schema-version"
+VERSION_HEADER = "x-version"
+INT64 = range(-(2**63), 2**63)
+
+Decoder = Callable[[Record], Change]
+
+
+def header(record: Record, name: str) -> bytes | None:
+    """The last value of a header, or None."""
+    for key, value in reversed(record.headers):
+        if key == name:
+            return value
+    return None
+
+
+def schema_version(record: Record) -> int | None:
+    """The version in ``x-schema-version`` (ASCII decimal), or None where there is no such header.
+
+    Raises:
+        DecodeError: the header is there and is no version.
+    """
+    raw = header(record, SCHEMA_VERSION_HEADER)
+    if raw is None:
+        return None
+    if not raw.isdigit():
+        raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is {raw!r}, not a decimal version")
+    return int(raw)
+
+
+def decoder(options: ChangelogOptions) -> Decoder:
+    """Compile the options into one function from record to change.
+
+    The function raises RecordError, and nothing else, for a bad record: whatever a user's own function
+    raises is the cause.
+    """
+    read_key = _key_reader(options.record_key)
+    decode_value = _value_decoder(options.model)
+    key_of = _getter(options.key_of) if options.key_of is not None else None
+    version_of = _getter(options.version_of) if options.version_of is not None else None
+    shape = _shape(options)
+    tombstone = options.tombstone
+
+    def decode(record: Record) -> Change:
+        schema_version(record)
+        value = record.value
+        event = None if _is_null(value) else decode_value(value or b"")
+        if event is None or _is_deleted(event) or (tombstone is not None and tombstone(event)):
+            return _tombstone(record, event, read_key, version_of)
+        key = _key(record, event, read_key, key_of, options)
+        version = _version(version_of(event)) if version_of else None
+        fields = shape(event)
+        return Change(
+            key=key,
+            n=position(record),
+            record=record,
+            body=encode_document(key, fields, record, version),
+            version=version,
+            fields=fields if options.write == "set" else None,
+        )
+
+    def checked(record: Record) -> Change:
+        try:
+            return decode(record)
+        except RecordError:
+            raise
+        except Exception as error:
+            raise DocumentError(f"{type(error).__name__}: {error}") from error
+
+    return checked
+
+
+def _is_null(value: bytes | None) -> bool:
+    return value is None or value.strip() == b"null"
+
+
+def _is_deleted(event: Any) -> bool:
+    return type(event) is dict and event.get("_deleted") is True
+
+
+def _value_decoder(model: type[BaseModel] | None) -> Callable[[bytes], Any]:
+    """JSON, or the model; a body with ``_deleted: true`` is recognised before the model sees it."""
+    if model is None:
+        return _json
+    validate = model.model_validate_json
+
+    def decode(value: bytes) -> Any:
+        # Every spelling of the field holds these letters, or an escape.
+        if b"_deleted" in value or b"\\u" in value:
+            event = _json(value)
+            if _is_deleted(event):
+                return event
+        try:
+            return validate(value)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])) or 'value'}: {fault['msg']}" for fault in error.errors()
+            )
+            raise DecodeError(f"not a {model.__name__}: {faults}") from error
+
+    return decode
+
+
+def _json(value: bytes) -> Any:
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise DecodeError(f"not JSON: {error}") from error
+
+
+def _key_reader(how: RecordKey) -> Callable[[Record], Key]:
+    def read(record: Record) -> Key:
+        if record.key is None:
+            raise KeyMismatchError("the record has no key")
+        if how == "text":
+            try:
+                return record.key.decode()
+            except UnicodeDecodeError as error:
+                raise KeyMismatchError(f"the record key {record.key[:40]!r} is not UTF-8") from error
+        return _checked_key(_json(record.key) if how == "json" else how(record.key))
+
+    return read
+
+
+def _checked_key(key: Any) -> Key:
+    if type(key) is str or (type(key) is int and key in INT64):
+        return key  # type: ignore[no-any-return]
+    raise KeyMismatchError(f"a key must be text or a 64-bit integer, not {key!r:.80}")
+
+
+def _key(
+    record: Record,
+    event: Any,
+    read_key: Callable[[Record], Key],
+    key_of: Callable[[Any], Any] | None,
+    options: ChangelogOptions,
+) -> Key:
+    if key_of is None:
+        return read_key(record)
+    key = _checked_key(key_of(event))
+    if options.compacted and (found := read_key(record)) != key:
+        raise KeyMismatchError(
+            f"the record key {found!r} is not the key of its value, {key!r}: a tombstone would miss the document "
+            '(record_key="json" reads JSON keys)'
+        )
+    return key
+
+
+def _tombstone(
+    record: Record, event: Any, read_key: Callable[[Record], Key], version_of: Callable[[Any], Any] | None
+) -> Change:
+    key = read_key(record)
+    version = None
+    if version_of is not None:
+        raw = header(record, VERSION_HEADER)
+        if raw is not None:
+            try:
+                version = _version(int(raw))
+            except ValueError as error:
+                raise VersionError(f"header {VERSION_HEADER} is {raw!r}, not an integer") from error
+        elif event is not None:
+            version = _version(version_of(event))
+    return Change(key=key, n=position(record), record=record, version=version)
+
+
+def _version(value: Any) -> int:
+    if type(value) is int and value in INT64:
+        return value
+    raise VersionError(f"a version must be a 64-bit integer, not {value!r:.80}")
+
+
+def _getter(of: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
+    if callable(of):
+        return of
+    name = of
+
+    def get(event: Any) -> Any:
+        try:
+            return event[name] if isinstance(event, Mapping) else getattr(event, name)
+        except (KeyError, AttributeError) as error:
+            raise DecodeError(f"the value has no field {name!r}") from error
+
+    return get
+
+
+def _shape(options: ChangelogOptions) -> Callable[[Any], dict[str, Any]]:
+    """The function from event to mapped fields, reserved names left out, absent optional fields absent."""
+    select = _selector(options)
+
+    def shape(event: Any) -> dict[str, Any]:
+        fields = select(event)
+        if "_id" in fields:
+            raise DocumentError("the map gives _id: MongoDB gives it, and _key is the document's key")
+        if not RESERVED.isdisjoint(fields):
+            return {name: value for name, value in fields.items() if name not in RESERVED}
+        return fields
+
+    return shape
+
+
+def _selector(options: ChangelogOptions) -> Callable[[Any], dict[str, Any]]:
+    wanted = options.map
+    if wanted is None:
+        return _fields
+    if isinstance(wanted, type) and issubclass(wanted, BaseModel):
+        model = wanted
+
+        def narrow(event: Any) -> dict[str, Any]:
+            return _fields(event if type(event) is model else model.model_validate(_fields(event)))
+
+        return narrow
+    if callable(wanted):
+        function = wanted
+        return lambda event: dict(function(event))
+    names = tuple(wanted)
+
+    def pick(event: Any) -> dict[str, Any]:
+        fields = _fields(event)
+        return {name: fields[name] for name in names if name in fields}
+
+    return pick
+
+
+def _fields(event: Any) -> dict[str, Any]:
+    if isinstance(event, BaseModel):
+        return event.model_dump(by_alias=True, exclude_unset=True)
+    if type(event) is dict:
+        return event
+    raise DocumentError(
+        f"the value is {type(event).__name__}, not an object: give map= a function that makes one"
+    )

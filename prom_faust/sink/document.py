@@ -1,0 +1,74 @@
+"""The documents that the sink stores, as BSON: ``{_key, ...fields, _ts, _src: {t, p, o, n}, _v?}`` and markers.
+
+Encoding here, record by record, is what finds a document that cannot be stored before it is in a bulk write,
+where its error would name no operation.
+"""
+
+from typing import Any
+
+import bson
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+
+from prom_faust.exceptions import DocumentError
+from prom_faust.lane.record import Record
+from prom_faust.sink.event import Change, Key, position
+
+__all__ = ["MAX_DOCUMENT_BYTES", "document_of", "encode_document", "marker_of", "system_fields"]
+
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+"""MongoDB's own limit for one document; ``_id`` takes 17 bytes of it."""
+ID_BYTES = 17
+
+
+def system_fields(record: Record, version: int | None) -> dict[str, Any]:
+    """The fields that the sink adds to every document: ``_ts`` (integer ms), ``_src`` and ``_v``."""
+    fields: dict[str, Any] = {
+        "_ts": record.timestamp,
+        "_src": {"t": record.topic, "p": record.partition, "o": record.offset, "n": position(record)},
+    }
+    if version is not None:
+        fields["_v"] = version
+    return fields
+
+
+def encode_document(key: Key, fields: dict[str, Any], record: Record, version: int | None) -> bytes:
+    """Encode a live document.
+
+    Raises:
+        DocumentError: a value has no BSON type, an integer exceeds 64 bits, a name holds a null character,
+            or the document exceeds 16 MiB.
+    """
+    document = {"_key": key, **fields, **system_fields(record, version)}
+    try:
+        body = bson.encode(document)
+    except (BSONError, OverflowError, TypeError, ValueError, RecursionError) as error:
+        raise DocumentError(f"MongoDB cannot store it: {error}") from error
+    if len(body) + ID_BYTES > MAX_DOCUMENT_BYTES:
+        raise DocumentError(f"the document takes {len(body)} bytes, more than MongoDB's 16 MiB")
+    return body
+
+
+def document_of(change: Change) -> RawBSONDocument:
+    """The document of a live change, ready to send: it is not encoded a second time."""
+    if change.body is None:
+        raise ValueError("a tombstone has no document")
+    return RawBSONDocument(change.body)
+
+
+def marker_of(change: Change, *, deleted_at: int, version: int | None, inherits: bool) -> dict[str, Any]:
+    """The marker that a tombstone leaves, so that a late write of an older record finds it stale.
+
+    Args:
+        change: the tombstone.
+        deleted_at: milliseconds since the epoch at the time of the write; the marker's age counts from here.
+        version: the version that it has or inherits.
+        inherits: whether it took over the version before it.
+    """
+    system = system_fields(change.record, version)
+    marker = {"_key": change.key, "_deleted": True, "_deleted_at": deleted_at, "_src": system["_src"]}
+    if version is not None:
+        marker["_v"] = version
+    if inherits and version is not None:
+        marker["_inherits"] = True
+    return marker

@@ -1,0 +1,248 @@
+"""A projection inside a Faust app: its lane, its agent, its marker sweeps, and how it starts and stops."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from prom_faust.backoff import Backoff
+from prom_faust.clients import Clients
+from prom_faust.dlq.kafka import DeadLetterPublisher
+from prom_faust.exceptions import ConfigurationError, UnreachableError
+from prom_faust.lane.kafka import kafka_partition
+from prom_faust.lane.record import TopicPartition
+from prom_faust.lane.service import Lane, LaneOptions
+from prom_faust.settings import Settings, load_settings
+from prom_faust.sink.agent import SinkAgent
+from prom_faust.sink.mongo import Collection
+from prom_faust.sink.options import ChangelogOptions
+from prom_faust.sink.service import Projector
+from prom_faust.sink.sweep import Observation, removable_before
+
+__all__ = ["Projection", "start_changelog_projector"]
+
+logger = logging.getLogger(__name__)
+
+CONCURRENCY = 2
+"""Batches in flight: one is decoded while the other is written."""
+FENCE_SLACK = 30.0
+"""Seconds of clock difference and scheduling that a fence allows for."""
+
+
+class Projection(Service):
+    """One compacted topic as one collection.
+
+    Args:
+        app: the Faust app.
+        database: of pymongo's async API or of motor.
+        options: what to project.
+        settings: times and limits.
+        clients: opens Kafka clients.
+    """
+
+    def __init__(
+        self,
+        app: faust.App,
+        database: Any,
+        options: ChangelogOptions,
+        settings: Settings,
+        clients: Clients,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.app = app
+        self.options = options
+        self.settings = settings
+        self.group = options.group or f"{app.conf.id}.changelog:{options.collection}"
+        self.collection = Collection(database, options, deadline=settings.write_deadline)
+        self.publisher = DeadLetterPublisher(clients)
+        self.projector = Projector(
+            options,
+            self.collection,
+            self.publisher,
+            consumer=self.group,
+            unique_wait=settings.unique_wait,
+            log=self._log_end,
+        )
+        self.agent = SinkAgent(self.projector, app=app, concurrency=CONCURRENCY, on_error=app._on_agent_error)  # noqa: SLF001 - as app.agent() does
+        self.lane = Lane(
+            clients,
+            self.agent,
+            LaneOptions(
+                topic=options.topic,
+                group=self.group,
+                batch=options.window,
+                buffer=options.window,
+                max_bytes=options.max_window_bytes,
+                hold_limit=max(options.size, 2),
+                drain_timeout=settings.drain_timeout,
+                history_interval=settings.history_interval,
+                rebuild=(
+                    f"Stop the workers and run: faust -A {app.conf.origin or 'APP'} "
+                    f"sink rebuild {options.collection}"
+                ),
+            ),
+            positions=self.collection,
+        )
+        self._observations: dict[int, Observation] = {}
+        self._prepared = False
+
+    @property
+    def label(self) -> str:
+        """Shown in Faust's service graph."""
+        return f"Projection: {self.options.topic} -> {self.options.collection}"
+
+    @property
+    def keep(self) -> float:
+        """Seconds that a delete marker stands."""
+        return max(self.fence_delay, self.options.marker_seconds)
+
+    @property
+    def fence_delay(self) -> float:
+        """Seconds after which no former owner's write can still arrive.
+
+        Raises:
+            ConfigurationError: the option is shorter than is safe.
+        """
+        least = self.app.conf.broker_session_timeout + self.settings.write_deadline + FENCE_SLACK
+        wanted = self.options.fence_delay
+        if wanted is not None and wanted < least:
+            raise ConfigurationError(
+                f"fence_delay={wanted:g} of {self.options.collection} is shorter than session timeout + "
+                f"write deadline + {FENCE_SLACK:g} s = {least:g} s: a late write could bring a deleted document back"
+            )
+        return wanted if wanted is not None else least
+
+    async def prepare(self) -> None:
+        """Check the options, reach MongoDB and make the indexes. Idempotent.
+
+        Raises:
+            ConfigurationError: options or indexes are wrong.
+            UnreachableError: MongoDB did not answer within ``startup_timeout``.
+        """
+        if self._prepared:
+            return
+        logger.debug("markers of %s stand for %.0f s", self.options.collection, self.keep)
+        backoff = Backoff(cap=2.0)
+        deadline = self.loop.time() + self.settings.startup_timeout
+        while True:
+            try:
+                await self.collection.ensure_indexes()
+            except UnreachableError as error:
+                delay = backoff.next()
+                if self.loop.time() + delay > deadline:
+                    raise UnreachableError(
+                        f"MongoDB was unreachable for {self.settings.startup_timeout:g} s: {error}. "
+                        "Is it running, and is mongo_url right?"
+                    ) from error
+                await asyncio.sleep(delay)
+            else:
+                break
+        self._prepared = True
+
+    async def on_start(self) -> None:
+        """Prepare, where the app has not done so already."""
+        await self.prepare()
+
+    async def on_started(self) -> None:
+        """Start to read."""
+        await self.add_runtime_dependency(self.lane)
+
+    async def on_stop(self) -> None:
+        """The lane is drained by now, or will be; close what the agent used."""
+        await self.lane.stop()
+        await self.publisher.close()
+
+    def _log_end(self, partition: TopicPartition) -> tuple[int, int]:
+        consumer = self.lane.consumer
+        if consumer is None:
+            return 0, 0
+        end = consumer.highwater(kafka_partition(partition))
+        return end or 0, len(consumer.partitions_for_topic(partition.topic) or ())
+
+    # -- markers ---------------------------------------------------------------------------------------------
+
+    @Service.task
+    async def _sweep_markers(self) -> None:
+        while not self.should_stop:
+            await self.sleep(self.settings.sweep_interval)
+            try:
+                await self.sweep()
+            except (KafkaError, UnreachableError) as error:
+                logger.info("%s: markers stay a while: %s", self.label, error)
+
+    async def sweep(self) -> int:
+        """Remove the markers that have stood long enough, of the partitions owned here; returns how many."""
+        topic, keep = self.options.topic, self.keep
+        removed = 0
+        owned = sorted(name.partition for name in self.lane.partitions)
+        self._observations = {number: seen for number, seen in self._observations.items() if number in owned}
+        positions = await self.collection.load_positions(topic) if owned else {}
+        for number in owned:
+            oldest = await self.collection.oldest_marker(topic, number)
+            now = time.time_ns() // 1_000_000
+            if oldest is None or oldest >= now - int(keep * 1000):
+                continue
+            seen = self._observations.get(number) or await self._observe(number, now)
+            before = removable_before(seen, positions, now=now, keep=keep)
+            if before is None:
+                self._observations[number] = seen
+                continue
+            self._observations.pop(number, None)
+            removed += await self.collection.remove_markers(topic, number, before=before)
+        return removed
+
+    async def _observe(self, partition: int, now: int) -> Observation:
+        consumer = self.lane.consumer
+        lower = [kafka_partition(TopicPartition(self.options.topic, number)) for number in range(partition)]
+        if consumer is None or not lower:
+            return Observation(now, {})
+        begins, ends = await consumer.beginning_offsets(lower), await consumer.end_offsets(lower)
+        return Observation(now, {theirs.partition: (begins[theirs], ends[theirs]) for theirs in lower})
+
+
+def start_changelog_projector(
+    db: Any, app: faust.App, options: ChangelogOptions
+) -> Callable[[], Awaitable[None]]:
+    """Project a compacted topic into a collection, now if the app runs, else when it starts.
+
+    Args:
+        db: a database of pymongo's async API or of motor.
+        app: the Faust app; brokers and credentials are its own.
+        options: what to project.
+
+    Returns:
+        An async function that stops the projection and leaves its consumer group.
+    """
+    projection = Projection(app, db, options, load_settings(), Clients(app))
+    return attach(projection)
+
+
+def attach(projection: Projection) -> Callable[[], Awaitable[None]]:
+    """Make the projection part of its app, and give what takes it out again."""
+    app, agent = projection.app, projection.agent
+    app.agents[agent.name] = agent
+
+    async def start() -> None:
+        await agent.maybe_start()
+        await app.add_runtime_dependency(projection)
+
+    if app.started:
+        started = asyncio.ensure_future(start())
+    else:
+        started = None
+        app.service(projection)
+
+    async def stop() -> None:
+        if started is not None:
+            await started
+        await projection.stop()
+        await agent.stop()
+        app.agents.pop(agent.name, None)
+
+    return stop

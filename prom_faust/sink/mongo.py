@@ -1,0 +1,306 @@
+"""The collection, as the sink sees it: guarded bulk writes, reads of what stands, indexes, positions, markers.
+
+Works with a database object of pymongo's async API and of motor: only calls that both have, awaited.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pymongo
+from pymongo import ReplaceOne, UpdateOne
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+from pymongo.write_concern import WriteConcern
+
+from prom_faust.exceptions import IndexConflictError, UnreachableError
+from prom_faust.lane.history import Position
+from prom_faust.sink.document import document_of, marker_of, system_fields
+from prom_faust.sink.event import Key
+from prom_faust.sink.options import ChangelogOptions, Index
+from prom_faust.sink.order import Stored
+from prom_faust.sink.outcome import BAD_DATA, INFRASTRUCTURE, Failure, Verdict, classify
+from prom_faust.sink.plan import Write
+
+__all__ = ["POSITIONS", "Collection"]
+
+logger = logging.getLogger(__name__)
+
+POSITIONS = "_prom_positions"
+"""The collection of applied positions, in the same database."""
+KEY_INDEX = Index({"_key": 1}, unique=True)
+MARKER_INDEX = Index({"_deleted_at": 1})
+OUTAGE = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError, WTimeoutError)
+STORED = {"_id": 0, "_key": 1, "_src.n": 1, "_v": 1, "_deleted": 1, "_inherits": 1}
+
+
+class Collection:
+    """One projection's collection and its positions.
+
+    Args:
+        database: a database of pymongo's async API or of motor.
+        options: the projection's options.
+        deadline: seconds that one call may take.
+    """
+
+    def __init__(self, database: Any, options: ChangelogOptions, *, deadline: float) -> None:
+        self.options = options
+        self.deadline = deadline
+        concern = WriteConcern("majority")
+        self.documents = database.get_collection(options.collection, write_concern=concern)
+        self.positions = database.get_collection(POSITIONS, write_concern=concern)
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    async def write(self, writes: Sequence[Write], *, now: int) -> list[tuple[Write, Failure]]:
+        """One unordered bulk write, acknowledged by the majority.
+
+        Args:
+            writes: at most ``options.size``, each of another key.
+            now: milliseconds since the epoch, for markers.
+
+        Returns:
+            The writes that failed, with the reason; all others are done.
+
+        Raises:
+            UnreachableError: the server, or too few of them, did not answer: nothing is known of any write.
+        """
+        operations = [self._operation(write, now) for write in writes]
+        try:
+            await self._call(self.documents.bulk_write, operations, ordered=False)
+        except BulkWriteError as error:
+            return self._failures(writes, error.details)
+        except OperationFailure as error:
+            # The command as a whole was refused; alone, the one that is to blame shows.
+            if len(writes) == 1:
+                verdict = Verdict.BAD_DATA if error.code in BAD_DATA else Verdict.UNKNOWN
+                return [(writes[0], Failure(0, error.code or 0, str(error), verdict))]
+            return [failure for write in writes for failure in await self.write([write], now=now)]
+        return []
+
+    def _operation(self, write: Write, now: int) -> ReplaceOne | UpdateOne:
+        change = write.change
+        if change.deletes:
+            marker = marker_of(change, deleted_at=now, version=write.version, inherits=change.version is None)
+            return ReplaceOne(write.filter, marker, upsert=True)
+        if change.fields is None:
+            return ReplaceOne(write.filter, document_of(change), upsert=True)
+        absent = [name for name in self.options.field_names or () if name not in change.fields]
+        return UpdateOne(
+            write.filter,
+            {
+                "$set": {**change.fields, **system_fields(change.record, write.version)},
+                "$unset": dict.fromkeys([*absent, "_deleted", "_deleted_at", "_inherits"], ""),
+            },
+            upsert=True,
+        )
+
+    @staticmethod
+    def _failures(writes: Sequence[Write], details: Mapping[str, Any]) -> list[tuple[Write, Failure]]:
+        failures = [classify(error) for error in details.get("writeErrors", ())]
+        if details.get("writeConcernErrors"):
+            # Written, and perhaps not by the majority: writing again is what makes sure.
+            known = {failure.index for failure in failures}
+            message = str(details["writeConcernErrors"][0].get("errmsg", "write concern"))
+            failures += [
+                Failure(index, 64, message, Verdict.RETRY)
+                for index in range(len(writes))
+                if index not in known
+            ]
+        return [(writes[failure.index], failure) for failure in failures]
+
+    async def read(self, keys: Iterable[Key]) -> dict[Key, Stored]:
+        """What stands for each key, as far as the order needs it; keys without a document are left out."""
+        wanted = list(keys)
+        found: dict[Key, Stored] = {}
+        for start in range(0, len(wanted), self.options.size):
+            chunk = wanted[start : start + self.options.size]
+            documents = await self._call(self._find, {"_key": {"$in": chunk}})
+            for document in documents:
+                found[document["_key"]] = Stored(
+                    n=document.get("_src", {}).get("n"),
+                    version=document.get("_v"),
+                    deleted=document.get("_deleted") is True,
+                    inherits=document.get("_inherits") is True,
+                )
+        return found
+
+    async def _find(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self.documents.find(query, STORED).to_list(None)
+        return found
+
+    async def _call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the driver under the deadline; what is only an outage becomes UnreachableError."""
+        try:
+            async with asyncio.timeout(self.deadline):
+                with pymongo.timeout(self.deadline):
+                    return await function(*args, **kwargs)
+        except BulkWriteError as error:
+            if error.timeout:
+                raise UnreachableError(
+                    f"MongoDB did not answer within {self.deadline:g} s: {error}"
+                ) from error
+            raise
+        except OUTAGE as error:
+            raise UnreachableError(f"MongoDB does not answer: {error}") from error
+        except OperationFailure as error:
+            if error.code in INFRASTRUCTURE or error.has_error_label("RetryableWriteError"):
+                raise UnreachableError(f"MongoDB cannot do it now: {error}") from error
+            raise
+        except TimeoutError as error:
+            raise UnreachableError(f"MongoDB did not answer within {self.deadline:g} s") from error
+
+    # -- positions -------------------------------------------------------------------------------------------
+
+    async def load_positions(self, topic: str) -> dict[int, Position]:
+        """The stored position of every partition of the topic."""
+        query = {"collection": self.options.collection, "topic": topic}
+        documents = await self._call(lambda: self.positions.find(query).to_list(None))
+        return {
+            document["partition"]: Position(
+                applied=document["applied"],
+                end=document["end"],
+                last_offset=document.get("last_offset"),
+                last_timestamp=document.get("last_timestamp"),
+                partitions=document["partitions"],
+            )
+            for document in documents
+        }
+
+    async def store_positions(self, topic: str, positions: Mapping[int, Position], *, now: int) -> None:
+        """Store applied positions; never backwards, or a zombie would undo its successor's.
+
+        Args:
+            topic: the topic.
+            positions: partition number to position.
+            now: milliseconds since the epoch.
+        """
+        operations = []
+        for partition, position in positions.items():
+            name = {"collection": self.options.collection, "topic": topic, "partition": partition}
+            state = {
+                "applied": position.applied,
+                "end": position.end,
+                "last_offset": position.last_offset,
+                "last_timestamp": position.last_timestamp,
+                "partitions": position.partitions,
+                "time": now,
+            }
+            operations.append(
+                UpdateOne(
+                    {
+                        "_id": f"{self.options.collection}|{topic}|{partition}",
+                        "applied": {"$not": {"$gt": position.applied}},
+                    },
+                    {"$set": {**name, **state}},
+                    upsert=True,
+                )
+            )
+        try:
+            await self._call(self.positions.bulk_write, operations, ordered=False)
+        except BulkWriteError as error:
+            codes = {failure.get("code") for failure in error.details.get("writeErrors", ())}
+            if codes - {11000} or error.details.get("writeConcernErrors"):
+                raise UnreachableError(f"positions were not stored: {error}") from error
+
+    # -- markers ---------------------------------------------------------------------------------------------
+
+    async def oldest_marker(self, topic: str, partition: int) -> int | None:
+        """When the oldest marker of a partition was made, in ms since the epoch; None without markers."""
+        query = {"_deleted_at": {"$exists": True}, "_src.t": topic, "_src.p": partition}
+        documents = await self._call(
+            lambda: (
+                self.documents.find(query, {"_deleted_at": 1}).sort("_deleted_at", 1).limit(1).to_list(None)
+            )
+        )
+        return documents[0]["_deleted_at"] if documents else None
+
+    async def remove_markers(self, topic: str, partition: int, *, before: int) -> int:
+        """Remove the markers of a partition that were made before a time; returns how many.
+
+        Args:
+            topic: the topic.
+            partition: the partition's number.
+            before: milliseconds since the epoch.
+        """
+        query = {
+            "_deleted_at": {"$lt": before},
+            "_deleted": True,
+            "_src.t": topic,
+            "_src.p": partition,
+        }
+        result = await self._call(self.documents.delete_many, query)
+        return int(result.deleted_count)
+
+    # -- indexes ---------------------------------------------------------------------------------------------
+
+    async def ensure_indexes(self) -> None:
+        """Create the indexes that are missing, and compare those that exist.
+
+        Raises:
+            IndexConflictError: one exists with the same name or the same key, and differs.
+            UnreachableError: MongoDB does not answer.
+        """
+        own = [KEY_INDEX, MARKER_INDEX]
+        wanted = [*own, *map(Index.of, self.options.indexes)]
+        existing = await self._call(self.documents.index_information)
+        for index in wanted:
+            sparse = index is MARKER_INDEX or (index.unique and index is not KEY_INDEX)
+            if not self._exists(index, existing, sparse=sparse):
+                await self._create(index, sparse=sparse)
+
+    def _exists(self, index: Index, existing: Mapping[str, Any], *, sparse: bool) -> bool:
+        keys = [(field, kind) for field, kind in index.fields.items()]
+        for name, info in existing.items():
+            found = [(field, _direction(kind)) for field, kind in info["key"]]
+            if found != keys and name != index.index_name:
+                continue
+            differences = [
+                text
+                for text, differs in (
+                    (f"its name is {name}", name != index.index_name),
+                    (f"its key is {dict(found)}", found != keys),
+                    (f"unique is {bool(info.get('unique'))}", bool(info.get("unique")) != index.unique),
+                    (f"sparse is {bool(info.get('sparse'))}", bool(info.get("sparse")) != sparse),
+                    ("it is partial", "partialFilterExpression" in info),
+                    ("it expires documents", "expireAfterSeconds" in info),
+                )
+                if differs
+            ]
+            if differences:
+                raise IndexConflictError(
+                    f"collection {self.options.collection}: index {name} differs from "
+                    f"{index.index_name} {dict(index.fields)} (unique {index.unique}, sparse {sparse}): "
+                    f'{", ".join(differences)}. Drop it with db.{self.options.collection}.dropIndex("{name}"), '
+                    "or change indexes="
+                )
+            return True
+        return False
+
+    async def _create(self, index: Index, *, sparse: bool) -> None:
+        options: dict[str, Any] = {"name": index.index_name}
+        if index.unique:
+            options["unique"] = True
+        if sparse:
+            options["sparse"] = True
+        try:
+            await self._call(self.documents.create_index, list(index.fields.items()), **options)
+        except UnreachableError:
+            raise
+        except PyMongoError as error:
+            raise IndexConflictError(
+                f"collection {self.options.collection}: index {index.index_name} cannot be created: {error}"
+            ) from error
+
+
+def _direction(kind: Any) -> int | str:
+    return kind if isinstance(kind, str) else int(kind)

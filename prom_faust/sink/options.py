@@ -1,0 +1,146 @@
+"""What a projection is: the options that a user writes, checked when they are written."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from prom_faust.exceptions import ConfigurationError
+from prom_faust.sink.event import Key
+
+__all__ = ["ChangelogOptions", "Index", "KeyOf", "MapOf", "VersionOf"]
+
+KeyOf = str | Callable[[Any], Key]
+"""A field's name, or a function of the decoded event."""
+MapOf = type[BaseModel] | Sequence[str] | Callable[[Any], Mapping[str, Any]]
+"""A model or a list of fields to keep, or a function of the decoded event."""
+VersionOf = str | Callable[[Any], int]
+"""A field's name, or a function of the decoded event, giving a 64-bit integer."""
+RecordKey = Literal["text", "json"] | Callable[[bytes], Key]
+"""How a record's key bytes are read."""
+
+RESERVED = frozenset({"_key", "_ts", "_src", "_v", "_deleted", "_deleted_at", "_inherits"})
+"""Fields that the sink writes itself; they win over the map."""
+
+REMEMBER_SECONDS = 24 * 3600.0
+"""How long ``deletes="remember"`` keeps a marker: a late version can arrive that much later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that the projection needs: created at start, or compared with the one that exists.
+
+    Args:
+        fields: field name to direction (1, -1) or kind (``"2dsphere"``, ``"hashed"``, ``"text"``), in order.
+        unique: no two documents share the value; documents without any of the fields do not count.
+        name: the index's name; MongoDB's own naming (``host_1_name_1``) by default.
+    """
+
+    fields: Mapping[str, int | str]
+    unique: bool = False
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.fields:
+            raise ConfigurationError('an Index needs at least one field, as in Index({"host": 1})')
+
+    @property
+    def index_name(self) -> str:
+        """The name it has in MongoDB."""
+        return self.name or "_".join(f"{name}_{kind}" for name, kind in self.fields.items())
+
+    @classmethod
+    def of(cls, value: "Index | str") -> "Index":
+        """Accept a bare field name for a plain ascending index."""
+        return cls({value: 1}) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangelogOptions:
+    """How one compacted topic becomes one collection.
+
+    Args:
+        topic: the topic's name.
+        collection: the collection's name.
+        key_of: field or function that gives the document's ``_key``; the record key by default.
+        map: what of the event is stored: a model, a list of fields, or a function; everything by default.
+        model: a pydantic model that every live value must satisfy; events are instances of it.
+        tombstone: says of a decoded event whether it deletes; null, ``null`` and ``_deleted: true`` always do.
+        indexes: indexes to create or compare, as ``Index`` or field names.
+        version_of: field or function giving the event's version; without it, the position decides.
+        record_key: how key bytes are read: ``"text"`` (UTF-8), ``"json"``, or a function.
+        compacted: whether the topic is compacted; then a record's key must be its document's key.
+        write: ``"replace"`` the document, or ``"set"`` the mapped fields and leave those of other writers.
+        deletes: ``"hard"`` removes a marker after ``fence_delay``, ``"remember"`` after 24 hours; by default
+            ``"remember"`` with a version function, else ``"hard"``.
+        fence_delay: seconds that a marker stands; by default session timeout + write deadline + 30 s.
+        size: the most operations in one bulk write.
+        window: the most records that are coalesced before one winner per key is written.
+        max_window_bytes: the most bytes of records in a window.
+        group: the consumer group; ``<app id>.changelog:<collection>`` by default.
+
+    Raises:
+        ConfigurationError: options that contradict each other.
+    """
+
+    topic: str
+    collection: str
+    key_of: KeyOf | None = None
+    map: MapOf | None = None
+    model: type[BaseModel] | None = None
+    tombstone: Callable[[Any], bool] | None = None
+    indexes: Sequence[Index | str] = field(default=())
+    version_of: VersionOf | None = None
+    record_key: RecordKey = "text"
+    compacted: bool = True
+    write: Literal["replace", "set"] = "replace"
+    deletes: Literal["hard", "remember"] | None = None
+    fence_delay: float | None = None
+    size: int = 500
+    window: int = 10_000
+    max_window_bytes: int = 8 * 1024 * 1024
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.window < 1 or self.max_window_bytes < 1:
+            raise ConfigurationError("size, window and max_window_bytes must be at least 1")
+        if self.write not in {"replace", "set"}:
+            raise ConfigurationError(f'write must be "replace" or "set", not {self.write!r}')
+        if self.deletes not in {None, "hard", "remember"}:
+            raise ConfigurationError(f'deletes must be "hard" or "remember", not {self.deletes!r}')
+        if isinstance(self.record_key, str) and self.record_key not in {"text", "json"}:
+            raise ConfigurationError(
+                f'record_key must be "text", "json" or a function, not {self.record_key!r}'
+            )
+        if self.write == "set" and self.field_names is None:
+            raise ConfigurationError(
+                'write="set" needs map= as a model or a list of fields: '
+                "the sink must know which fields are its own, to unset the absent ones"
+            )
+        if "_id" in (self.field_names or ()):
+            raise ConfigurationError(
+                "map= must not name _id: MongoDB gives it, and _key is the document's key"
+            )
+
+    @property
+    def versioned(self) -> bool:
+        """Whether a version function decides the order."""
+        return self.version_of is not None
+
+    @property
+    def field_names(self) -> tuple[str, ...] | None:
+        """The mapped fields, where they are known beforehand."""
+        if self.map is None:
+            return None
+        if isinstance(self.map, type) and issubclass(self.map, BaseModel):
+            return tuple(info.alias or name for name, info in self.map.model_fields.items())
+        if callable(self.map):
+            return None
+        return tuple(self.map)
+
+    @property
+    def marker_seconds(self) -> float:
+        """How long markers stand at least, beside ``fence_delay``."""
+        mode = self.deletes or ("remember" if self.versioned else "hard")
+        return REMEMBER_SECONDS if mode == "remember" else 0.0

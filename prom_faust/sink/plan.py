@@ -1,0 +1,143 @@
+"""One window of changes -> one winner per key, and the guarded write that makes it so.
+
+The guard is one field, because that is what an index on ``_key`` answers fast: a document at or above the write's
+own place does not match, the upsert then runs into the unique ``_key`` (E11000), and a read decides.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from prom_faust.sink.event import Change, Key
+from prom_faust.sink.order import Rank, Stored, outranks
+
+__all__ = ["KeyPlan", "Write", "compare_and_set", "group", "guard", "winner"]
+
+
+@dataclass(slots=True)
+class KeyPlan:
+    """What a window holds for one key.
+
+    Attributes:
+        key: the key.
+        changes: its changes that are still in the running, by position.
+    """
+
+    key: Key
+    changes: list[Change] = field(default_factory=list)
+
+    def without(self, change: Change) -> "KeyPlan":
+        """The plan after MongoDB refused a change as bad data."""
+        return KeyPlan(self.key, [other for other in self.changes if other is not change])
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The write of one key: its winner, and the guard under which it may be applied.
+
+    Attributes:
+        plan: the key's plan, from which the next best is taken if the winner is refused.
+        change: the winner.
+        filter: MongoDB filter, with the guard.
+        version: the version that is stored with it.
+    """
+
+    plan: KeyPlan
+    change: Change
+    filter: dict[str, Any]
+    version: int | None
+
+
+def group(changes: Iterable[Change]) -> dict[Key, KeyPlan]:
+    """Gather changes by key, each key's in the order of their positions."""
+    plans: dict[Key, KeyPlan] = {}
+    for change in changes:
+        plan = plans.get(change.key)
+        if plan is None:
+            plan = plans[change.key] = KeyPlan(change.key)
+        plan.changes.append(change)
+    for plan in plans.values():
+        if len(plan.changes) > 1:
+            plan.changes.sort(key=_position)
+    return plans
+
+
+def _position(change: Change) -> int:
+    return change.n
+
+
+def needs_read(plan: KeyPlan, *, versioned: bool) -> bool:
+    """Whether the winner depends on what is stored: a null that inherits its version does."""
+    return versioned and any(change.deletes and change.version is None for change in plan.changes)
+
+
+def winner(
+    plan: KeyPlan, stored: Stored | None, *, versioned: bool
+) -> tuple[Change, Rank, int | None] | None:
+    """The change that should stand after this window, with its rank and the version stored with it.
+
+    Args:
+        plan: the key's changes by position; their latest wins without versions.
+        stored: what a read showed, or None where nothing was read or nothing stands.
+        versioned: whether versions decide.
+
+    Returns:
+        None where what is stored outranks every change.
+
+    Worked example (versioned): v5 at 10, null at 11, v3 at 12. The null takes over version 5 and beats it; v3 is
+    stale; the null is the winner, remembered with version 5.
+    """
+    best: tuple[Change, Rank, int | None] | None = None
+    for change in plan.changes:
+        inherited = _highest_before(change, plan, stored) if versioned else None
+        rank = change.rank(versioned=versioned, inherited=inherited)
+        if best is None or rank > best[1]:
+            best = change, rank, change.version if change.version is not None else inherited
+    if best is None or not outranks(best[1], stored, versioned=versioned):
+        return None
+    return best
+
+
+def _highest_before(change: Change, plan: KeyPlan, stored: Stored | None) -> int | None:
+    """The highest version before a null in position: in the window, and in the document."""
+    if not change.deletes or change.version is not None:
+        return None
+    versions = [other.version for other in plan.changes if other.n < change.n and other.version is not None]
+    if stored is not None and stored.version is not None and (stored.n is None or stored.n < change.n):
+        versions.append(stored.version)
+    return max(versions, default=None)
+
+
+def guard(change: Change, version: int | None, *, versioned: bool) -> dict[str, Any]:
+    """The filter of an optimistic write: only an older document matches, and one that is not there."""
+    if versioned and version is not None:
+        return {"_key": change.key, "_v": {"$not": {"$gte": version}}}
+    return {"_key": change.key, "_src.n": {"$not": {"$gte": change.n}}}
+
+
+def compare_and_set(change: Change, stored: Stored) -> dict[str, Any]:
+    """The filter of a write that a read has decided: only the very state that was read matches."""
+    return {
+        "_key": change.key,
+        "_src.n": stored.n if stored.n is not None else {"$exists": False},
+        "_v": stored.version if stored.version is not None else {"$exists": False},
+    }
+
+
+def plan_write(plan: KeyPlan, stored: Stored | None, *, versioned: bool, exact: bool = False) -> Write | None:
+    """The write for one key, or None where nothing is to be done.
+
+    Args:
+        plan: the key's changes.
+        stored: what a read showed.
+        versioned: whether versions decide.
+        exact: guard by the state that was read instead of by order: where the one-field guard would refuse
+            a write that the order allows (a tie of versions).
+    """
+    best = winner(plan, stored, versioned=versioned)
+    if best is None:
+        return None
+    change, _, version = best
+    if exact and stored is not None:
+        return Write(plan, change, compare_and_set(change, stored), version)
+    return Write(plan, change, guard(change, version, versioned=versioned), version)

@@ -1,0 +1,61 @@
+"""What is wrong with a topic, judged from plain descriptions. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["TopicSpec", "TopicState", "check_topic"]
+
+COMPACT = "compact"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as the app declares it.
+
+    Attributes:
+        name: its name.
+        partitions: how many partitions it must have, or None for any number.
+        compacted: whether it must be compacted, or None for either.
+        config: further topic settings for its creation.
+    """
+
+    name: str
+    partitions: int | None
+    compacted: bool | None
+    config: Mapping[str, str]
+
+    @property
+    def creation_config(self) -> dict[str, str]:
+        """Topic settings for its creation."""
+        policy = {"cleanup.policy": COMPACT} if self.compacted else {}
+        return {**policy, **self.config}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as the broker describes it.
+
+    Attributes:
+        partitions: how many partitions it has.
+        cleanup_policy: the value of ``cleanup.policy``.
+    """
+
+    partitions: int
+    cleanup_policy: str
+
+
+def check_topic(spec: TopicSpec, state: TopicState) -> Iterable[str]:
+    """Every difference between a topic and its declaration, each with what to do."""
+    if spec.partitions is not None and state.partitions != spec.partitions:
+        yield (
+            f"topic {spec.name} has {state.partitions} partitions, the app declares {spec.partitions}: "
+            f"declare partitions={state.partitions}, or create a topic of another name"
+        )
+    compacts = COMPACT in state.cleanup_policy.split(",")
+    if spec.compacted is not None and compacts != spec.compacted:
+        wanted = COMPACT if spec.compacted else "delete"
+        yield (
+            f"topic {spec.name} has cleanup.policy={state.cleanup_policy}, the app declares {wanted}: run "
+            f"kafka-configs --alter --entity-type topics --entity-name {spec.name} "
+            f"--add-config cleanup.policy={wanted}, or declare compacted={compacts}"
+        )
