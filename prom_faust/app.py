@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import faust
+from faust.app.base import BootStrategy
 from pydantic import BaseModel
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
@@ -99,7 +100,9 @@ class Prom:
             if known.spec != spec:
                 raise ConfigurationError(f"topic {name} is declared twice, as {known.spec} and as {spec}")
             return known.topic
-        topic = self.app.topic(name, partitions=partitions, compacting=compacted, **kwargs)
+        topic: faust.Topic = cast(Any, self.app.topic)(
+            name, partitions=partitions, compacting=compacted, **kwargs
+        )
         self._topics[name] = _Declared(spec, model, topic)
         return topic
 
@@ -239,7 +242,9 @@ class Prom:
             )
             lane = Lane(self.clients, agent, options)
             self.app.agents[agent_name] = agent
-            self.app.service(lane)
+            self.app.service(
+                cast(Any, lane)
+            )  # an instance starts as a class does; Faust types the class only
             self.lanes[agent_name] = lane
             return agent
 
@@ -282,7 +287,7 @@ def install(app: faust.App, *, mongo_url: str | None = None, database: Any = Non
     loaded = load_settings(mongo_url=mongo_url, **settings)
     prom = Prom(app, loaded, Clients(app), _database=database)
     preflight = Preflight(prom.clients, loaded, prom.specs, lambda: list(prom.projections.values()))
-    app.boot_strategy = PreflightFirst(app.boot_strategy, preflight)
+    app.boot_strategy = PreflightFirst(cast(BootStrategy, app.boot_strategy), preflight)
     register_commands(prom)
     return prom
 

@@ -22,7 +22,7 @@ class Settings(BaseSettings):
 
     mongo_url: str = Field(
         "mongodb://127.0.0.1:27017/prom",
-        validation_alias=AliasChoices("mongo_url", "PROM_FAUST_MONGO_URL", "MONGO_URL"),
+        validation_alias=AliasChoices("PROM_FAUST_MONGO_URL", "MONGO_URL"),
         description="MongoDB's URL; its path names the database, `prom` by default. Also read from `MONGO_URL`.",
     )
     create_topics: bool = Field(

@@ -1,1 +1,1 @@
-"""The commands."""
+"""Command lines: each command parses its arguments, calls the package that does the work, and prints."""

@@ -1,12 +1,51 @@
-"""Commands under ``faust -A APP``: parse, call, print."""
+"""Commands under ``faust -A APP``: where they are hung in, and how one finds the plugin of its app.
 
-from typing import TYPE_CHECKING
+Faust's command line is one click group for the whole process, so nothing of an app may be kept there: a
+command asks the app that ``-A`` names, and the plugin is found on it.
+"""
+
+from typing import TYPE_CHECKING, cast
+
+import click
+from faust.cli.base import State, cli, find_app
+
+from prom_faust.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from prom_faust.app import Prom
 
-__all__ = ["register_commands"]
+__all__ = ["prom_of", "register_commands"]
+
+ATTRIBUTE = "prom"
+"""The attribute of the Faust app that holds its plugin."""
 
 
 def register_commands(prom: "Prom") -> None:
-    """Add the plugin's commands to those of the app."""
+    """Let the app know its plugin, and add the plugin's commands to Faust's. Any number of apps may do so."""
+    # Here, or importing the plugin without running a command would import what commands print with.
+    from prom_faust.cli.sink import sink  # noqa: PLC0415
+
+    setattr(prom.app, ATTRIBUTE, prom)
+    cli.add_command(sink)
+
+
+def prom_of(context: click.Context) -> "Prom":
+    """The plugin of the app that ``-A`` names, or that ``app.main()`` was called on.
+
+    Raises:
+        click.UsageError: no app is named.
+        ConfigurationError: the app has no plugin.
+    """
+    app = getattr(context.find_root(), "app", None)
+    if app is not None:
+        app.finalize()
+    else:
+        name = context.ensure_object(State).app
+        if not name:
+            raise click.UsageError("Need to specify app using -A parameter")
+        app = find_app(name)
+    if not hasattr(app, ATTRIBUTE):
+        raise ConfigurationError(
+            f"app {app.conf.id} has no plugin: call prom_faust.install(app) in its module"
+        )
+    return cast("Prom", getattr(app, ATTRIBUTE))

@@ -1,1 +1,1 @@
-
+"""Dead letters: the envelope (pure) and its publishing."""

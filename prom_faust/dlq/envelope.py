@@ -4,6 +4,7 @@ Key, value and headers are the record's, byte for byte; what is added stands beh
 names are written too, so that tools made for Connect's dead-letter queues can read ours.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,9 @@ __all__ = ["DeadLetter", "decode", "dlq_topic", "encode", "letter_of"]
 PREFIX = "x-dlq-"
 MESSAGE_LIMIT = 4_000
 """Characters of an error message that are kept: a header must not outgrow its record."""
+ATTEMPTS = re.compile(rb"[0-9]{1,9}")
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 
 def dlq_topic(topic: str) -> str:
@@ -52,7 +54,7 @@ def letter_of(record: Record, error: RecordError, *, consumer: str, died_at: int
     cause = error.__cause__ or error
     attempts = 1
     for name, value in record.headers:
-        if name == f"{PREFIX}attempts" and value is not None and value.isdigit():
+        if name == f"{PREFIX}attempts" and value is not None and ATTEMPTS.fullmatch(value):
             attempts = int(value) + 1
     return DeadLetter(
         record=record,
@@ -67,9 +69,8 @@ def letter_of(record: Record, error: RecordError, *, consumer: str, died_at: int
 def encode(letter: DeadLetter) -> Headers:
     """All headers of the letter: the record's own first, then ours. Key and value are the record's."""
     record = letter.record
-    own = [(name, value if value is not None else b"") for name, value in record.headers]
     ours = {
-        "headers": len(own),
+        "headers": len(record.headers),
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
@@ -93,10 +94,15 @@ def encode(letter: DeadLetter) -> Headers:
         "exception.message": letter.message,
     }
     return [
-        *own,
-        *((f"{PREFIX}{name}", str(value).encode()) for name, value in ours.items()),
-        *((f"__connect.errors.{name}", str(value).encode()) for name, value in connect.items()),
+        *record.headers,
+        *((f"{PREFIX}{name}", _text(value)) for name, value in ours.items()),
+        *((f"__connect.errors.{name}", _text(value)) for name, value in connect.items()),
     ]
+
+
+def _text(value: object) -> bytes:
+    # An error's message may hold half a surrogate pair, and a letter must always be written.
+    return str(value).encode(errors="backslashreplace")
 
 
 def decode(letter: Record) -> DeadLetter:

@@ -6,7 +6,7 @@ before is done; when it crashes, the one it had fails, and the lane sends it aga
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.channels import Channel
@@ -71,10 +71,10 @@ class BatchChannel(Channel[Any]):
 
     def __init__(self, app: faust.App, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
-        self._own: ThrowableQueue | None = None
+        self._own: ThrowableQueue[Any] | None = None
 
     @property
-    def queue(self) -> ThrowableQueue:
+    def queue(self) -> ThrowableQueue[Any]:
         """One queue for the channel and all its iterators."""
         root = self._root
         if isinstance(root, BatchChannel):
@@ -116,7 +116,7 @@ class BatchAgent(faust.Agent):
 
     async def deliver(self, delivery: Delivery) -> None:
         """Put one batch into the agent's channel."""
-        await self.channel.put(delivery)
+        await cast(BatchChannel, self.channel).put(delivery)
 
     async def _run(self, stream: Any) -> None:
         deliveries = Deliveries(stream)

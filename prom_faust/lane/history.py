@@ -16,7 +16,7 @@ from prom_faust.exceptions import (
 )
 from prom_faust.lane.record import TopicPartition
 
-__all__ = ["LogState", "Position", "check_history", "start_offset"]
+__all__ = ["LogState", "Position", "Reset", "check_history", "start_offset"]
 
 Reset = Literal["earliest", "latest"]
 

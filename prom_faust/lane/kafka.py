@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
@@ -85,15 +86,17 @@ async def read_timestamps(
     found: dict[TopicPartition, int] = {}
     await reader.start()
     try:
-        pending = {kafka_partition(partition): partition for partition in offsets}
+        pending: dict[Any, TopicPartition] = {kafka_partition(partition): partition for partition in offsets}
         reader.assign(list(pending))
         for theirs, partition in pending.items():
             reader.seek(theirs, offsets[partition])
         deadline = asyncio.get_running_loop().time() + ANCHOR_SECONDS
         while pending and (left := deadline - asyncio.get_running_loop().time()) > 0:
             for theirs, records in (await reader.getmany(timeout_ms=int(left * 1000))).items():
-                partition = pending.pop(theirs, None)
-                if partition is not None and records[0].offset == offsets[partition]:
+                if theirs not in pending:
+                    continue
+                partition = pending.pop(theirs)
+                if records[0].offset == offsets[partition]:
                     found[partition] = records[0].timestamp
     finally:
         await reader.stop()

@@ -104,6 +104,11 @@ class Partition:
             again = [record for record in share.records if record.offset in share.held]
         self._held = again
         since = self.held_since
-        self.held_since = {record.offset: since.get(record.offset, now) for record in again}
+        # To be put back is not to be held: `unique_wait` bounds the age of a hold.
+        self.held_since = {
+            record.offset: since.get(record.offset, now)
+            for record in again
+            if record.offset in share.held or record.offset in since
+        }
         self._retry_at = now + retry_after if again else None
         return again[0].offset if again else self._taken_to + 1

@@ -19,32 +19,42 @@ class TopicPartition:
 
 
 class Record(Protocol):
-    """One Kafka record as it was read. aiokafka's ``ConsumerRecord`` satisfies it, so nothing is copied.
-
-    Attributes:
-        topic: the topic's name.
-        partition: the partition's number.
-        offset: the record's offset in its partition.
-        timestamp: integer milliseconds since the epoch.
-        key: raw bytes, or None.
-        value: raw bytes, or None for a tombstone.
-        headers: pairs of name and raw bytes, in the order they were sent.
-    """
+    """One Kafka record as it was read. aiokafka's ``ConsumerRecord`` satisfies it, so nothing is copied."""
 
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """The topic's name."""
+        ...
+
     @property
-    def partition(self) -> int: ...
+    def partition(self) -> int:
+        """The partition's number."""
+        ...
+
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """The record's offset in its partition."""
+        ...
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """Integer milliseconds since the epoch."""
+        ...
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """Raw bytes, or None."""
+        ...
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """Raw bytes, or None for a tombstone."""
+        ...
+
     @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Pairs of name and raw bytes, in the order they were sent."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,7 +323,7 @@ class Lane(Service):
             try:
                 await self._try_start(names)
             except LostHistoryError as error:
-                await self.crash(error)
+                self._end_worker(error)
                 return
             except (KafkaError, UnreachableError, TimeoutError) as error:
                 delay = backoff.next()
@@ -379,8 +379,16 @@ class Lane(Service):
                 name, log, stored.get(name.partition), group=self.options.group, rebuild=self.options.rebuild
             )
             if error is not None and name in self.partitions:
-                await self.crash(error)
+                self._end_worker(error)
                 return
+
+    def _end_worker(self, error: LostHistoryError) -> None:
+        """End the worker with one line; ``Service.crash`` would add a traceback of ours that helps nobody."""
+        logger.critical("%s: %s", type(error).__name__, error)
+        self._crash(error)
+        root = self.beacon.root
+        if root is not None and isinstance(root.data, Service):
+            root.data._crash(error)  # noqa: SLF001 - what Service.crash does for every parent
 
     # -- the end ---------------------------------------------------------------------------------------------
 
@@ -429,7 +437,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
 
-    async def on_partitions_revoked(self, revoked: set[KafkaPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: set[KafkaPartition]) -> None:  # noqa: ARG002 - aiokafka's name
         await self._lane.revoked()
 
     async def on_partitions_assigned(self, assigned: set[KafkaPartition]) -> None:

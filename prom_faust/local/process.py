@@ -25,11 +25,11 @@ from prom_faust.local.progress import Progress, silent
 __all__ = ["Server", "log_tail"]
 
 _POLL_SECONDS = 0.1
-_PORT_TIMEOUT_SECONDS = 10.0
+_PORT_TIMEOUT_SECONDS = 3.0
 _TAIL_LINES = 15
 _TAIL_BYTES = 16_384
 _LARGEST_LOG_BYTES = 20_000_000
-# TERM_PROGRAM, JAVA_TOOL_OPTIONS, PYTHONPATH and their like must not matter.
+# JAVA_TOOL_OPTIONS, PYTHONPATH and their like must not matter.
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
 
 
@@ -108,6 +108,11 @@ class Server(ABC):
         return self._process.pid if self._process is not None and self.running else None
 
     @property
+    def process(self) -> psutil.Process | None:
+        """The running process, to look at its begin or its memory; None while there is none."""
+        return psutil.Process(self._process.pid) if self._process is not None and self.running else None
+
+    @property
     def running(self) -> bool:
         """Whether the process that this object started is alive."""
         return self._process is not None and self._process.poll() is None
@@ -163,16 +168,17 @@ class Server(ABC):
         deadline = time.monotonic() + timeout
         try:
             while not (self._listens() and self._answers()):
-                if not self.running:
-                    raise LocalStackError(f"{self.name} ended while it started\n{log_tail(self.log)}")
-                if time.monotonic() >= deadline:
-                    raise LocalStackError(
-                        f"{self.name} did not answer within {timeout:g} s\n{log_tail(self.log)}"
-                    )
+                self._check_start(deadline)
                 time.sleep(_POLL_SECONDS)
         except BaseException:
             self.kill()
             raise
+
+    def _check_start(self, deadline: float) -> None:
+        if not self.running:
+            raise LocalStackError(f"{self.name} ended while it started\n{log_tail(self.log)}")
+        if time.monotonic() >= deadline:
+            raise LocalStackError(f"{self.name} did not answer in time\n{log_tail(self.log)}")
 
     def stop(self, timeout: float = 20.0) -> None:
         """Ask the server to end, and kill it when it has not ended after `timeout` seconds."""
@@ -202,10 +208,9 @@ class Server(ABC):
 
     def _listens(self) -> bool:
         """Whether it is this very process that has the port: another's answer proves nothing."""
-        if self._process is None:
-            return False
         try:
-            connections = psutil.Process(self._process.pid).net_connections(kind="tcp")
+            process = self.process
+            connections = process.net_connections(kind="tcp") if process is not None else []
         except psutil.Error:
             return False
         return any(

@@ -1,1 +1,1 @@
-
+"""The sink: records -> write operations (pure) -> MongoDB -> outcome (pure)."""

@@ -1,7 +1,8 @@
 """Record -> change: tombstones, keys, versions and the mapped fields, with one clear error for a bad record."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -12,10 +13,11 @@ from prom_faust.sink.document import encode_document
 from prom_faust.sink.event import Change, Key, position
 from prom_faust.sink.options import RESERVED, ChangelogOptions, RecordKey
 
-__all__ = ["SCHEMA_VERSION_HEADER", "VERSION_HEADER", "Decoder", "header", "schema_version"]
+__all__ = ["SCHEMA_VERSION_HEADER", "VERSION_HEADER", "Decoder", "decoder", "header", "schema_version"]
 
 SCHEMA_VERSION_HEADER = "x-schema-version"
 VERSION_HEADER = "x-version"
+VERSION_DIGITS = 9
 INT64 = range(-(2**63), 2**63)
 
 Decoder = Callable[[Record], Change]
@@ -38,8 +40,8 @@ def schema_version(record: Record) -> int | None:
     raw = header(record, SCHEMA_VERSION_HEADER)
     if raw is None:
         return None
-    if not raw.isdigit():
-        raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is {raw!r}, not a decimal version")
+    if not (raw.isdigit() and len(raw) <= VERSION_DIGITS):
+        raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is {raw[:40]!r}, not a decimal version")
     return int(raw)
 
 
@@ -102,9 +104,11 @@ def _value_decoder(model: type[BaseModel] | None) -> Callable[[bytes], Any]:
     def decode(value: bytes) -> Any:
         # Every spelling of the field holds these letters, or an escape.
         if b"_deleted" in value or b"\\u" in value:
-            event = _json(value)
-            if _is_deleted(event):
-                return event
+            # What is wrong with the JSON is for the model's parser to say, as for every other value.
+            with suppress(orjson.JSONDecodeError):
+                event = orjson.loads(value)
+                if _is_deleted(event):
+                    return event
         try:
             return validate(value)
         except ValidationError as error:
@@ -138,8 +142,14 @@ def _key_reader(how: RecordKey) -> Callable[[Record], Key]:
 
 
 def _checked_key(key: Any) -> Key:
-    if type(key) is str or (type(key) is int and key in INT64):
-        return key  # type: ignore[no-any-return]
+    if type(key) is int and key in INT64:
+        return key
+    if type(key) is str:
+        try:
+            key.encode()
+        except UnicodeEncodeError as error:
+            raise KeyMismatchError(f"the key {key!r:.80} is not Unicode text") from error
+        return key
     raise KeyMismatchError(f"a key must be text or a 64-bit integer, not {key!r:.80}")
 
 
@@ -225,7 +235,7 @@ def _selector(options: ChangelogOptions) -> Callable[[Any], dict[str, Any]]:
 
         return narrow
     if callable(wanted):
-        function = wanted
+        function = cast(Callable[[Any], Mapping[str, Any]], wanted)
         return lambda event: dict(function(event))
     names = tuple(wanted)
 

@@ -6,7 +6,7 @@ from typing import Any
 from prom_faust.lane.record import Record
 from prom_faust.sink.order import Rank, position_of, rank_of
 
-__all__ = ["Change", "Key"]
+__all__ = ["Change", "Key", "position"]
 
 Key = str | int
 """What can stand in ``_key``: text or a 64-bit integer."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import faust
 from aiokafka.errors import KafkaError
@@ -236,7 +236,7 @@ def attach(projection: Projection) -> Callable[[], Awaitable[None]]:
         started = asyncio.ensure_future(start())
     else:
         started = None
-        app.service(projection)
+        app.service(cast(Any, projection))  # an instance starts as a class does; Faust types the class only
 
     async def stop() -> None:
         if started is not None:

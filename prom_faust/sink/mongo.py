@@ -87,7 +87,7 @@ class Collection:
             return [failure for write in writes for failure in await self.write([write], now=now)]
         return []
 
-    def _operation(self, write: Write, now: int) -> ReplaceOne | UpdateOne:
+    def _operation(self, write: Write, now: int) -> ReplaceOne[Any] | UpdateOne:
         change = write.change
         if change.deletes:
             marker = marker_of(change, deleted_at=now, version=write.version, inherits=change.version is None)

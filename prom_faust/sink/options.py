@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.sink.event import Key
 
-__all__ = ["ChangelogOptions", "Index", "KeyOf", "MapOf", "VersionOf"]
+__all__ = ["RESERVED", "ChangelogOptions", "Index", "KeyOf", "MapOf", "RecordKey", "VersionOf"]
 
 KeyOf = str | Callable[[Any], Key]
 """A field's name, or a function of the decoded event."""
@@ -130,14 +130,16 @@ class ChangelogOptions:
 
     @property
     def field_names(self) -> tuple[str, ...] | None:
-        """The mapped fields, where they are known beforehand."""
-        if self.map is None:
-            return None
+        """The mapped fields, where they are known beforehand; reserved names are never the map's."""
+        names: Sequence[str]
         if isinstance(self.map, type) and issubclass(self.map, BaseModel):
-            return tuple(info.alias or name for name, info in self.map.model_fields.items())
-        if callable(self.map):
+            fields = self.map.model_fields.items()
+            names = [info.serialization_alias or info.alias or name for name, info in fields]
+        elif self.map is None or callable(self.map):
             return None
-        return tuple(self.map)
+        else:
+            names = self.map
+        return tuple(name for name in names if name not in RESERVED)
 
     @property
     def marker_seconds(self) -> float:

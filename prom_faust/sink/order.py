@@ -52,7 +52,7 @@ def rank_of(n: int, version: int | None, *, versioned: bool, inherits: bool = Fa
 
     Args:
         n: the packed source position.
-        version: the version, or None where there is none (older than every version).
+        version: the version, or None where there is none: older than every version; among such, by position.
         versioned: whether the projection has a version function.
         inherits: whether it is a tombstone that took over the version before it; it beats that version.
 
@@ -61,7 +61,7 @@ def rank_of(n: int, version: int | None, *, versioned: bool, inherits: bool = Fa
     if not versioned:
         return (n,)
     if version is None:
-        return (0, 0, 0, -n)
+        return (0, 0, 0, n)
     return (1, version, 1 if inherits else 0, -n)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-__all__ = ["DUPLICATE_KEY", "Failure", "Verdict", "classify"]
+__all__ = ["BAD_DATA", "DUPLICATE_KEY", "INFRASTRUCTURE", "Failure", "Verdict", "classify"]
 
 DUPLICATE_KEY = 11000
 
@@ -123,4 +123,6 @@ def _on_key(error: Mapping[str, Any], message: str) -> bool:
     pattern = error.get("keyPattern")
     if isinstance(pattern, Mapping):
         return list(pattern) == ["_key"]
-    return re.search(r"index: (?:\S*\$)?_key_1\b", message) is not None
+    # The first one only: what follows shows the value, which may hold anything.
+    index = re.search(r"index: (?:\S*\$)?(\S+)", message)
+    return index is not None and index[1] == "_key_1"

@@ -11,7 +11,16 @@ from typing import Any
 from prom_faust.sink.event import Change, Key
 from prom_faust.sink.order import Rank, Stored, outranks
 
-__all__ = ["KeyPlan", "Write", "compare_and_set", "group", "guard", "winner"]
+__all__ = [
+    "KeyPlan",
+    "Write",
+    "compare_and_set",
+    "group",
+    "guard",
+    "needs_read",
+    "plan_write",
+    "winner",
+]
 
 
 @dataclass(slots=True)
@@ -112,7 +121,9 @@ def guard(change: Change, version: int | None, *, versioned: bool) -> dict[str, 
     """The filter of an optimistic write: only an older document matches, and one that is not there."""
     if versioned and version is not None:
         return {"_key": change.key, "_v": {"$not": {"$gte": version}}}
-    return {"_key": change.key, "_src.n": {"$not": {"$gte": change.n}}}
+    older = {"_key": change.key, "_src.n": {"$not": {"$gte": change.n}}}
+    # A null that found no version must not replace one that came meanwhile: it would forget it.
+    return {**older, "_v": {"$exists": False}} if versioned else older
 
 
 def compare_and_set(change: Change, stored: Stored) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from prom_faust.backoff import Backoff
@@ -201,9 +202,7 @@ class Projector:
 
         async def writer() -> None:
             for chunk in chunks:
-                refused = await self._patiently(
-                    work, lambda chunk=chunk: self.collection.write(chunk, now=_milliseconds())
-                )
+                refused = await self._patiently(work, partial(self._write_chunk, chunk))
                 failures.extend(refused)
                 self.stats.writes += len(chunk) - len(refused)
 
@@ -215,6 +214,9 @@ class Projector:
                 task.cancel()
             await asyncio.wait(tasks)
         return failures
+
+    async def _write_chunk(self, chunk: Sequence[Write]) -> list[tuple[Write, Failure]]:
+        return await self.collection.write(chunk, now=_milliseconds())
 
     async def _judge(
         self, work: _Work, failures: Sequence[tuple[Write, Failure]]

@@ -1,0 +1,64 @@
+"""What the topics carry: JSON objects, each a frozen pydantic model."""
+
+from typing import Literal, NewType, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Heartbeat", "Payload", "ProcessId", "ProcessState", "Silence", "Status"]
+
+ProcessId = NewType("ProcessId", str)
+"""`host:pid:start time in ms`, the key of every topic here: systems reuse a pid, but not at one instant."""
+
+Status = Literal["alive", "stale"]
+
+
+class Payload(BaseModel):
+    """A record's value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def from_json(cls, value: bytes) -> Self:
+        """Read a record's value.
+
+        Raises:
+            pydantic.ValidationError: it is not JSON, or not this model.
+        """
+        return cls.model_validate_json(value)
+
+    def to_json(self) -> bytes:
+        """The record's value; an absent `sid` stays absent."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class Heartbeat(Payload):
+    """`heartbeat.received`: a process is alive, and what it uses right now."""
+
+    pid: int = Field(ge=0)
+    name: str
+    host: str
+    cpu_pct: float = Field(ge=0, description="Of one core, since the heartbeat before.")
+    mem_mb: float = Field(ge=0, description="Resident memory in MiB.")
+    sid: int | None = Field(default=None, description="The id of its session, where that can be read.")
+
+
+class ProcessState(Payload):
+    """`process.state`: the last that is known of a process."""
+
+    processId: ProcessId  # noqa: N815 - the name on the wire
+    name: str
+    host: str
+    pid: int
+    sid: int | None = None
+    cpu_pct: float
+    mem_mb: float
+    last_seen_ts: int = Field(
+        description="When its last heartbeat was sent, in milliseconds since the epoch."
+    )
+    status: Status
+
+
+class Silence(Payload):
+    """`process.silent`: a process has been silent for long, and its tracker should look at it."""
+
+    last_seen_ts: int

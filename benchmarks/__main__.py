@@ -1,0 +1,101 @@
+"""``python -m benchmarks [all|speed|memory]``; ``make bench ARGS="--records 20000 --rounds 1"``."""
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import click
+from rich.console import Console
+
+from benchmarks.contenders import CONTENDERS, RunError
+from benchmarks.report import machine, show, write_json
+from benchmarks.servers import MissingError, Progress, stack
+from benchmarks.session import WORKLOADS, Results, measure_memory, measure_speed
+from benchmarks.workload import Keys
+from prom_faust.exceptions import LocalStackError
+
+PLAIN_WIDTH = 110
+NAMES = [contender.name for contender in CONTENDERS]
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["all", "speed", "memory"]), default="all")
+@click.option(
+    "--records", type=click.IntRange(1_000), default=100_000, show_default=True, help="Per workload."
+)
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--backlog", type=click.IntRange(1_000), default=1_000_000, show_default=True, help="For memory."
+)
+@click.option("--keys", type=click.Choice(WORKLOADS), multiple=True, help="Only this workload; repeatable.")
+@click.option("--path", "paths", type=click.Choice(NAMES), multiple=True, help="Only this path; repeatable.")
+@click.option("--json", "json", type=click.Path(path_type=Path, dir_okay=False), help="Write all runs here.")
+def main(
+    what: Literal["all", "speed", "memory"],
+    records: int,
+    rounds: int,
+    backlog: int,
+    keys: Sequence[Keys],
+    paths: Sequence[str],
+    json: Path | None,
+) -> None:
+    """Print records/s of the sink beside its ceiling and beside plain Faust agents, and the sink's memory.
+
+    Exits with 0 whatever was measured; 1 when a path failed, 2 when something is missing.
+    """
+    # The servers stop and their data goes in any case but a kill.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    # It retries while a new topic finds its leaders, and tells.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    facts = machine()
+    results = Results()
+    try:
+        with console.status("starting") as status:
+            progress = _progress(console, status.update)
+            if what != "memory":
+                with stack(progress) as servers:
+                    measure_speed(
+                        servers,
+                        results,
+                        records=records,
+                        rounds=rounds,
+                        workloads=keys or WORKLOADS,
+                        contenders=[found for found in CONTENDERS if not paths or found.name in paths],
+                        progress=progress,
+                    )
+            if what != "speed":
+                with stack(progress) as servers:
+                    measure_memory(servers, results, backlog=backlog, progress=progress)
+    except MissingError as error:
+        console.print(str(error), soft_wrap=True, highlight=False)
+        sys.exit(2)
+    except (RunError, LocalStackError) as error:
+        console.print(str(error), soft_wrap=True, highlight=False)
+        sys.exit(1)
+    show(console, results, facts)
+    if json is not None:
+        write_json(json, results, facts)
+
+
+def _progress(console: Console, update: Progress) -> Progress:
+    """One line that changes on a terminal; elsewhere a line per step, and no line twice."""
+    if console.is_terminal:
+        return update
+    told: set[str] = set()
+
+    def tell(step: str) -> None:
+        if step not in told:
+            told.add(step)
+            console.print(step, highlight=False, soft_wrap=True)
+
+    return tell
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The results for people and for programs: medians, spreads, targets, and the machine."""
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import orjson
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contenders import CONTENDERS
+from benchmarks.measurement import Measurement
+from benchmarks.servers import CRATE, VERSION
+from benchmarks.session import WORKLOADS, Results
+from benchmarks.workload import HOT_KEYS, Keys
+
+__all__ = ["machine", "show", "write_json"]
+
+MEGABYTE = 1_000_000
+MEMORY_TARGET = 300.0
+TITLES: dict[Keys, str] = {"unique": "unique keys", "hot": f"{HOT_KEYS:,} hot keys"}
+DISTRIBUTIONS = ("prom-faust", "faust-streaming", "aiokafka", "pymongo", "motor", "orjson")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The sink beside another contender: at least so many times as fast, in the same round."""
+
+    keys: Keys
+    beside: str
+    least: float
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{TITLES[self.keys]}: sink / {self.beside}"
+
+
+TARGETS = (
+    Target("unique", "ceiling", 0.9),
+    Target("hot", "ceiling", 5.0),
+    Target("unique", "update_one", 5.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target and what was measured of it; ``ratios`` has one number per round."""
+
+    title: str
+    wanted: str
+    ratios: list[float]
+    met: bool
+
+    @property
+    def word(self) -> str:
+        """Plainly."""
+        return "ok" if self.met else "MISSED"
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """Every target of which something was measured."""
+    found: list[Verdict] = []
+    for target in TARGETS:
+        sink = results.speed.get((target.keys, "sink"), [])
+        other = results.speed.get((target.keys, target.beside), [])
+        # Only runs of one round saw the same machine.
+        ratios = [ours.rate / theirs.rate for ours, theirs in zip(sink, other, strict=False)]
+        if ratios:
+            met = median(ratios) >= target.least
+            found.append(Verdict(target.title, f">= {target.least:g}", ratios, met))
+    if results.memory is not None:
+        peak = results.memory.peak_rss / MEGABYTE
+        found.append(
+            Verdict(
+                f"resident memory, backlog of {results.backlog:,} records, MB",
+                f"< {MEMORY_TARGET:g}",
+                [peak],
+                peak < MEMORY_TARGET,
+            )
+        )
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The facts without which the numbers mean nothing."""
+    return {
+        "processor": _processor(),
+        "cores": psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "system": platform.platform(terse=True),
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        **{name: version(name) for name in DISTRIBUTIONS},
+        CRATE: VERSION,
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def show(console: Console, results: Results, facts: dict[str, Any]) -> None:
+    """Print everything."""
+    for keys in WORKLOADS:
+        if any(measured == keys for measured, _ in results.speed):
+            console.print(_speed_table(keys, results))
+    if results.memory is not None:
+        _show_memory(console, results.memory, results.backlog)
+    console.print(_target_table(verdicts(results)))
+    console.print(
+        "records/s: from the first record in hand to the acknowledgement of the last one's effect; "
+        "process start and Kafka commits are not in it. CPU s: per million records, meanwhile. "
+        "Client, server and broker share the cores.",
+        style="dim",
+    )
+    console.print(", ".join(f"{name} {value}" for name, value in facts.items()), style="dim", highlight=False)
+
+
+def _speed_table(keys: Keys, results: Results) -> Table:
+    table = Table(title=f"{TITLES[keys]}: records/s", title_justify="left")
+    table.add_column("path", no_wrap=True)
+    for heading in ("records", "rounds", "median", "min..max", "CPU s", "server CPU s", "peak MB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for contender in CONTENDERS:
+        runs = results.speed.get((keys, contender.name))
+        if runs:
+            rates = [run.rate for run in runs]
+            table.add_row(
+                contender.title,
+                f"{runs[0].records:,}",
+                str(len(runs)),
+                f"{median(rates):,.0f}",
+                f"{min(rates):,.0f}..{max(rates):,.0f}",
+                _middle(runs, lambda run: run.cpu_per_million),
+                _middle(runs, lambda run: run.server_cpu_per_million),
+                _middle(runs, lambda run: run.peak_rss / MEGABYTE),
+            )
+    return table
+
+
+def _middle(runs: Sequence[Measurement], of: Callable[[Measurement], float]) -> str:
+    return f"{median(map(of, runs)):,.0f}"
+
+
+def _show_memory(console: Console, run: Measurement, backlog: int) -> None:
+    console.print(
+        f"backlog of {backlog:,} records: {run.records:,} in {run.seconds:.0f} s ({run.rate:,.0f}/s), "
+        f"peak resident memory of the worker {run.peak_rss / MEGABYTE:.0f} MB",
+        highlight=False,
+    )
+
+
+def _target_table(found: list[Verdict]) -> Table:
+    table = Table(title="targets", title_justify="left")
+    table.add_column("target", no_wrap=True)
+    for heading in ("wanted", "median", "min..max", ""):
+        table.add_column(heading, justify="right")
+    for verdict in found:
+        table.add_row(
+            verdict.title,
+            verdict.wanted,
+            f"{median(verdict.ratios):.3g}",
+            f"{min(verdict.ratios):.3g}..{max(verdict.ratios):.3g}",
+            verdict.word,
+            style="" if verdict.met else "bold",
+        )
+    return table
+
+
+def write_json(path: Path, results: Results, facts: dict[str, Any]) -> None:
+    """Everything that was measured, run by run."""
+    content = {
+        "machine": facts,
+        "speed": {
+            f"{keys} {name}": [{"rate": run.rate, **run.model_dump()} for run in runs]
+            for (keys, name), runs in results.speed.items()
+        },
+        "memory": results.memory and {"backlog": results.backlog, **results.memory.model_dump()},
+        "targets": [
+            {"title": found.title, "wanted": found.wanted, "rounds": found.ratios, "met": found.met}
+            for found in verdicts(results)
+        ],
+    }
+    path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))

@@ -1,0 +1,172 @@
+"""``faust -A APP sink ...``: commands about one projection, named by its collection."""
+
+import asyncio
+import inspect
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
+
+import click
+from faust.cli.base import State
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from prom_faust.cli.faust import prom_of
+from prom_faust.exceptions import ConfigurationError, PromFaustError
+from prom_faust.sink.faust import Projection
+from prom_faust.sink.rebuild import Rebuilt, rebuild
+from prom_faust.sink.verify import Report, verify
+
+__all__ = ["sink"]
+
+T = TypeVar("T")
+
+FAILED = 2
+"""Exit code where nothing can be said; 1 says that there are differences."""
+
+
+@click.group(help="Look after collections that are kept equal to a topic.")
+def sink() -> None:
+    """Group the commands."""
+
+
+@sink.command("verify")
+@click.argument("name")
+@click.option(
+    "--wait",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds to wait until the sink has applied what is on the topic now.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def verify_command(context: click.Context, name: str, wait: float, as_json: bool) -> None:
+    """Compare the collection NAME with its topic, record by record.
+
+    The worker may run meanwhile. Exit code 0: they agree; 1: they differ; 2: it could not be found out.
+    """
+    report = _run(context, name, lambda projection: _verify(projection, wait))
+    if as_json or context.ensure_object(State).json:
+        click.echo(json.dumps(report.as_json()))
+    else:
+        _print(report)
+    context.exit(0 if report.clean else 1)
+
+
+async def _verify(projection: Projection, wait: float) -> Report:
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("connecting", total=None)
+        return await verify(
+            projection,
+            wait=wait,
+            progress=lambda stage, done, total: bars.update(
+                bar, description=stage, completed=done, total=total or None
+            ),
+        )
+
+
+@sink.command("rebuild")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def rebuild_command(context: click.Context, name: str, yes: bool) -> None:
+    """Remove the collection NAME, so that the next start of a worker builds it again from its topic.
+
+    Refused while a worker runs. Fields that other writers added to the documents, and indexes and validators
+    that the projection does not declare, are lost.
+    """
+    if not yes:
+        if not sys.stdin.isatty():
+            _fail(context, "this removes the collection: say --yes, or run it in a terminal")
+        click.confirm(f"Remove every document of the collection {name}?", abort=True)
+    removed: Rebuilt = _run(context, name, rebuild)
+    click.echo(
+        f"{removed.collection}: removed {removed.documents} documents, {removed.positions} positions and the "
+        f"{removed.offsets} committed offsets of group {removed.group}. "
+        "The next start reads the topic from the beginning."
+    )
+
+
+def _run(context: click.Context, name: str, command: Callable[[Projection], Awaitable[T]]) -> T:
+    """Run a command on a projection; what is wrong becomes one line and exit code 2."""
+    if not context.ensure_object(State).debug:
+        # A broker that is down is said once, by us.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+
+    async def run(projection: Projection) -> T:
+        try:
+            return await command(projection)
+        finally:
+            closed = projection.collection.documents.database.client.close()
+            if inspect.isawaitable(closed):
+                await closed
+
+    try:
+        projections = prom_of(context).projections
+        if name not in projections:
+            known = ", ".join(sorted(projections)) or "none"
+            raise ConfigurationError(f"there is no projection into a collection {name}; there are: {known}")
+        return asyncio.run(run(projections[name]))
+    except PromFaustError as error:
+        _fail(context, str(error))
+
+
+def _fail(context: click.Context, message: str) -> NoReturn:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    context.exit(FAILED)
+
+
+def _print(report: Report) -> None:
+    console = Console()
+    verdict = "[bold green]equals[/] the fold of" if report.clean else "[bold red]differs[/] from the fold of"
+    console.print(f"[bold]{report.collection}[/] {verdict} [bold]{report.topic}[/]")
+    figures = Table(show_header=False, box=None)
+    figures.add_column(justify="right", style="bold")
+    figures.add_column()
+    for number, text in _figures(report):
+        figures.add_row(number, text)
+    console.print(figures)
+    if report.differences:
+        table = Table("", "key", "reason")
+        for found in report.differences:
+            key = "" if found.key is None else repr(found.key)
+            table.add_row(found.kind.value, Text(key), Text(found.reason, overflow="fold"))
+        console.print(table)
+
+
+def _figures(report: Report) -> list[tuple[str, str]]:
+    counted = [
+        (report.records, "records read"),
+        (report.letters, f"dead letters of {report.group}, for {report.dead} records left out"),
+        (report.keys, "documents expected"),
+        (report.documents, "documents found"),
+        (report.missing, "missing"),
+        (report.extra, "extra"),
+        (report.different, "different"),
+        (report.poison, "undecodable and not dead-lettered"),
+        (report.retained, "retained: their record was cleaned away for one that did not count"),
+        (report.moving, "moving: they changed all the while"),
+        (report.markers, "delete markers standing"),
+    ]
+    rate = f"seconds, {report.records_per_second:,.0f} records/s"
+    return [*((f"{number:,}", text) for number, text in counted), (f"{report.seconds:.1f}", rate)]

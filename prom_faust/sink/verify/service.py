@@ -1,0 +1,331 @@
+"""Verify one projection: read the topic, its letters and the collection, and compare.
+
+The worker may run meanwhile. The topic is read up to where it ended at the start, then the sink is waited
+for, then the letters are read: so a record that was dead-lettered has its letter there. What looks wrong is
+looked at again after reading on, because a key can change between the reading of the topic and of the
+collection.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from bson.raw_bson import RawBSONDocument
+
+from prom_faust.dlq.envelope import decode as decode_letter
+from prom_faust.dlq.envelope import dlq_topic
+from prom_faust.exceptions import DecodeError, TopicError, UnreachableError
+from prom_faust.lane.history import LogState, Position, check_history
+from prom_faust.lane.kafka import read_timestamps
+from prom_faust.lane.record import TopicPartition
+from prom_faust.sink.decode import decoder
+from prom_faust.sink.event import Key
+from prom_faust.sink.faust import Projection
+from prom_faust.sink.order import OFFSET_BITS
+from prom_faust.sink.verify.compare import Facts, Finding, differing_fields, judge, source_of
+from prom_faust.sink.verify.entry import DEAD, POISON, entry_of, entry_of_letter
+from prom_faust.sink.verify.kafka import LogReader
+from prom_faust.sink.verify.mongo import Documents, decode_body, same_bytes
+from prom_faust.sink.verify.report import WRONG, Difference, Kind, NotSettledError, Progress, Report
+from prom_faust.sink.verify.spill import Spill
+
+__all__ = ["verify"]
+
+ROUNDS = 3
+"""How often keys that changed meanwhile are looked at again."""
+SHOWN = 20
+"""Findings of each kind that are named; all are counted."""
+CHUNK = 500
+SETTLE_POLL_SECONDS = 0.25
+
+
+async def verify(projection: Projection, *, wait: float = 30.0, progress: Progress | None = None) -> Report:
+    """Compare a projection's collection with the fold of its topic. Nothing is changed.
+
+    Args:
+        projection: what to verify; its worker may run, and need not.
+        wait: seconds to wait until the sink has applied what was on the topic at the start.
+        progress: told how far it is.
+
+    Raises:
+        NotSettledError: the sink has not applied it in time.
+        LostHistoryError: the topic is not the one that the sink has read.
+        UnreachableError: Kafka or MongoDB does not answer.
+        TopicError: there is no such topic.
+    """
+    started = time.monotonic()
+    with Spill(versioned=projection.options.versioned) as spill:
+        async with LogReader(projection.lane.clients) as log:
+            run = _Verification(projection, spill, log, wait=wait, progress=progress or _silent)
+            await run.run()
+            return run.report(time.monotonic() - started)
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    pass
+
+
+class _Verification:
+    """One run. The log has been read up to ``_read_to``, the letters up to ``_letters_to``."""
+
+    def __init__(
+        self, projection: Projection, spill: Spill, log: LogReader, *, wait: float, progress: Progress
+    ) -> None:
+        self._projection = projection
+        self._options = projection.options
+        self._spill = spill
+        self._log = log
+        self._wait = wait
+        self._progress = progress
+        self._decode = decoder(projection.options)
+        self._documents = Documents(projection.collection)
+        self._owned = projection.options.field_names if projection.options.write == "set" else None
+        self._read_to: dict[TopicPartition, int] = {}
+        self._letters_to: dict[TopicPartition, int] = {}
+        self._last: dict[int, int] = {}
+        self._counts: Counter[str] = Counter()
+        self._foreign = _Tally()
+        self._tally = _Tally()
+
+    async def run(self) -> None:
+        """Read, fold, compare, and look again at what looks wrong."""
+        await self._open()
+        await self._read_on()
+        await asyncio.to_thread(self._spill.index)
+        await self._fold()
+        await self._scan()
+        await self._judge()
+        for _ in range(ROUNDS):
+            if not self._tally.counts or not await self._moved():
+                break
+            await self._read_on()
+            await self._judge()
+
+    # -- the log ---------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        """Find the partitions, and make sure that the log is the one that the sink has read."""
+        options = self._options
+        stored = await self._projection.collection.load_positions(options.topic)
+        partitions = await self._log.partitions(options.topic)
+        if not partitions:
+            raise TopicError(f"there is no topic {options.topic}")
+        self._read_to = await self._log.begins(partitions)
+        await self._check_history(stored)
+
+    async def _check_history(self, stored: Mapping[int, Position]) -> None:
+        begins, ends = self._read_to, await self._log.ends(list(self._read_to))
+        anchors = {
+            name: last
+            for name, begin in begins.items()
+            if (position := stored.get(name.partition)) is not None
+            and (last := position.last_offset) is not None
+            and begin <= last < ends[name]
+        }
+        try:
+            timestamps = await read_timestamps(self._projection.lane.clients, anchors)
+        except KafkaError as error:
+            raise UnreachableError(f"{self._options.topic} cannot be read: {error!r}") from error
+        for name, begin in begins.items():
+            position = stored.get(name.partition)
+            # Whether the group still has its offsets matters to a worker that starts, not here.
+            committed = min(position.applied, ends[name]) if position is not None else None
+            state = LogState(begin, ends[name], committed, len(begins), timestamps.get(name))
+            options = self._projection.lane.options
+            fault = check_history(name, state, position, group=options.group, rebuild=options.rebuild)
+            if fault is not None:
+                raise fault
+
+    async def _moved(self) -> bool:
+        """Whether the topic or its letters have grown since they were read."""
+        letters = await self._log.partitions(dlq_topic(self._options.topic))
+        return (
+            await self._log.ends(list(self._read_to)) != self._read_to
+            or await self._log.ends(letters) != self._letters_to
+        )
+
+    async def _read_on(self) -> None:
+        """Read the topic to its end, wait until that is applied, then read the letters to their end."""
+        ends = await self._log.ends(list(self._read_to))
+        spans = {name: (begin, max(begin, ends[name])) for name, begin in self._read_to.items()}
+        total = sum(end - begin for begin, end in spans.values())
+        done = 0
+        async for records in self._log.read(spans):
+            self._spill.add([entry_of(record, self._decode) for record in records])
+            self._last[records[-1].partition] = records[-1].offset
+            self._counts["records"] += len(records)
+            done += len(records)
+            self._progress("reading the topic", done, total)
+        self._read_to = ends
+        await self._settle()
+        await self._read_letters()
+
+    async def _settle(self) -> None:
+        deadline = time.monotonic() + self._wait
+        while lag := await self._lag():
+            if time.monotonic() >= deadline:
+                behind = ", ".join(f"partition {number} by {count}" for number, count in sorted(lag.items()))
+                raise NotSettledError(
+                    f"{self._options.collection} is not settled: after {self._wait:g} s the sink still lags "
+                    f"behind {self._options.topic} ({behind} offsets). Is a worker running? Wait longer "
+                    "with --wait",
+                    lag=lag,
+                )
+            self._progress("waiting for the sink", 0, sum(lag.values()))
+            await asyncio.sleep(SETTLE_POLL_SECONDS)
+
+    async def _lag(self) -> dict[int, int]:
+        """Partition to offsets not applied. The log may end in markers, which nothing applies."""
+        positions = await self._projection.collection.load_positions(self._options.topic)
+        applied = {number: position.applied for number, position in positions.items()}
+        return {
+            number: last + 1 - applied.get(number, 0)
+            for number, last in self._last.items()
+            if applied.get(number, 0) <= last
+        }
+
+    async def _read_letters(self) -> None:
+        """Read the group's letters of this topic. Other groups' are none of ours."""
+        options, group = self._options, self._projection.group
+        partitions = await self._log.partitions(dlq_topic(options.topic))
+        begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
+        spans = {name: (self._letters_to.get(name, begins[name]), ends[name]) for name in partitions}
+        async for records in self._log.read(spans):
+            for record in records:
+                try:
+                    letter = decode_letter(record)
+                except DecodeError:
+                    continue  # somebody else's record says nothing of ours
+                if letter.consumer == group and letter.record.topic == options.topic:
+                    self._spill.add_letter(entry_of_letter(letter, self._decode), replayed=letter.replayed)
+                    self._counts["letters"] += 1
+            self._progress("reading dead letters", self._counts["letters"], 0)
+        self._letters_to = ends
+
+    # -- the collection --------------------------------------------------------------------------------------
+
+    async def _fold(self) -> None:
+        for expected in self._spill.fold_slices():
+            self._counts["keys"] = expected
+            self._progress("folding", expected, 0)
+            await asyncio.sleep(0)
+
+    async def _scan(self) -> None:
+        """Compare every document with what was folded; what differs is suspected, for now."""
+        total = await self._documents.estimate()
+        seen = 0
+        async for documents in self._documents.stream():
+            self._scan_batch(documents)
+            seen += len(documents)
+            self._progress("comparing", seen, max(total, seen))
+            await asyncio.sleep(0)
+        self._spill.suspect_miscounted()
+
+    def _scan_batch(self, documents: Sequence[RawBSONDocument]) -> None:
+        found: list[Key] = []
+        suspects: list[Key] = []
+        for document in documents:
+            if document.get("_deleted") is True:
+                self._counts["markers"] += 1
+                continue
+            self._counts["documents"] += 1
+            key = document.get("_key")
+            if not isinstance(key, str | int) or isinstance(key, bool):
+                self._foreign.add(str(document.get("_id")), (Kind.EXTRA, "a document without _key"))
+                continue
+            found.append(key)
+            body = self._spill.expected_body(key)
+            if body is None or not self._same(document, body):
+                suspects.append(key)
+        self._spill.mark_found(found)
+        self._spill.suspect(suspects)
+
+    def _same(self, document: RawBSONDocument, body: bytes) -> bool:
+        return same_bytes(document, body) or not differing_fields(
+            decode_body(body), decode_body(document.raw), self._owned
+        )
+
+    async def _judge(self) -> None:
+        """Read what is suspected once more, and compare it with all that is known by now."""
+        self._tally = _Tally()
+        for keys in self._spill.suspects(CHUNK):
+            documents = await self._documents.read(keys)
+            ends = await self._log.ends(list(self._read_to))
+            acquitted: list[Key] = []
+            for key in keys:
+                finding = self._judge_key(key, documents.get(key, []), ends)
+                if finding is None:
+                    acquitted.append(key)
+                else:
+                    self._tally.add(key, finding)
+            self._spill.acquit(acquitted)
+
+    def _judge_key(
+        self, key: Key, documents: Sequence[Mapping[str, Any]], ends: Mapping[TopicPartition, int]
+    ) -> Finding | None:
+        outcome = self._spill.outcome(key)
+        body = None if outcome is None or outcome.deletes else self._spill.body(outcome.n)
+        return judge(
+            outcome,
+            None if body is None else decode_body(body),
+            documents,
+            self._facts(key, documents[0], ends) if documents else Facts(),
+            versioned=self._options.versioned,
+            owned=self._owned,
+        )
+
+    def _facts(self, key: Key, document: Mapping[str, Any], ends: Mapping[TopicPartition, int]) -> Facts:
+        n = source_of(document)
+        if n is None or document["_src"].get("t") != self._options.topic:
+            return Facts()
+        name, offset = TopicPartition(self._options.topic, n >> OFFSET_BITS), n & ((1 << OFFSET_BITS) - 1)
+        return self._spill.facts(
+            key, n, ahead=offset >= self._read_to.get(name, 0), beyond=offset >= ends.get(name, 0)
+        )
+
+    # -- the outcome -----------------------------------------------------------------------------------------
+
+    def report(self, seconds: float) -> Report:
+        """What was found."""
+        poison = _Tally()
+        for n, key, text in self._spill.poison(SHOWN):
+            place = f"partition {n >> OFFSET_BITS} offset {n & ((1 << OFFSET_BITS) - 1)}"
+            poison.add(key, (Kind.POISON, f"{place} does not decode and has no dead letter: {text}"))
+        found = [*self._tally.shown, *self._foreign.shown, *poison.shown]
+        counts = self._tally.counts + self._foreign.counts
+        return Report(
+            collection=self._options.collection,
+            topic=self._options.topic,
+            group=self._projection.group,
+            records=self._counts["records"],
+            letters=self._counts["letters"],
+            dead=self._spill.count(DEAD),
+            keys=self._counts["keys"],
+            documents=self._counts["documents"],
+            markers=self._counts["markers"],
+            missing=counts[Kind.MISSING],
+            extra=counts[Kind.EXTRA],
+            different=counts[Kind.DIFFERENT],
+            poison=self._spill.count(POISON),
+            retained=counts[Kind.RETAINED],
+            moving=counts[Kind.MOVING],
+            seconds=seconds,
+            differences=tuple(sorted(found, key=lambda finding: finding.kind not in WRONG)),
+        )
+
+
+class _Tally:
+    """Findings: all counted, the first of each kind kept."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[Kind] = Counter()
+        self.shown: list[Difference] = []
+
+    def add(self, key: Key | None, finding: Finding) -> None:
+        kind, reason = finding
+        self.counts[kind] += 1
+        if self.counts[kind] <= SHOWN:
+            self.shown.append(Difference(kind, key, reason))

@@ -1,0 +1,88 @@
+"""The app under fault: one projection, whose bulk writes can be watched and stopped from outside.
+
+``TRACE`` names a file of three int64: bulks begun, bulks ended, and a request: 1 lets the worker stop itself with
+SIGSTOP at the next bulk, after its check of ownership and before it is sent. The keys of that bulk are then in
+``TRACE.keys``. This is done by the database object that the app hands to ``install``; prom_faust is not touched.
+"""
+
+import json
+import mmap
+import os
+import signal
+import struct
+from pathlib import Path
+from typing import Any
+
+import faust
+from pymongo import AsyncMongoClient
+
+from prom_faust import Index, install
+
+TRACE = Path(os.environ["TRACE"])
+BEGUN, ENDED, STOP = 0, 8, 16
+
+
+class TracedCollection:
+    def __init__(self, inner: Any, memory: mmap.mmap) -> None:
+        self._inner = inner
+        self._memory = memory
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def _count(self, at: int) -> None:
+        struct.pack_into("q", self._memory, at, struct.unpack_from("q", self._memory, at)[0] + 1)
+
+    async def bulk_write(self, operations: list[Any], **kwargs: Any) -> Any:
+        self._count(BEGUN)
+        try:
+            if struct.unpack_from("q", self._memory, STOP)[0]:
+                struct.pack_into("q", self._memory, STOP, 0)
+                keys = [operation._filter["_key"] for operation in operations]
+                TRACE.with_suffix(".keys").write_text(json.dumps(keys))
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return await self._inner.bulk_write(operations, **kwargs)
+        finally:
+            self._count(ENDED)
+
+
+class TracedDatabase:
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        TRACE.write_bytes(bytes(24))
+        self._memory = mmap.mmap(os.open(TRACE, os.O_RDWR), 24)
+
+    def get_collection(self, name: str, **kwargs: Any) -> Any:
+        collection = self._inner.get_collection(name, **kwargs)
+        return collection if name.startswith("_") else TracedCollection(collection, self._memory)
+
+
+client = AsyncMongoClient(os.environ["MONGO_URL"], directConnection=True, serverSelectionTimeoutMS=2_000)
+app = faust.App(
+    "faults",
+    broker=os.environ["KAFKA_URL"],
+    datadir=str(TRACE.with_suffix(".data")),
+    web_bind="127.0.0.1",
+    topic_replication_factor=1,
+    broker_session_timeout=10.0,
+    broker_heartbeat_interval=1.0,
+    broker_rebalance_timeout=10.0,
+)
+prom = install(
+    app, database=TracedDatabase(client.get_database("faults")), write_deadline=5.0, sweep_interval=1.0
+)
+things = prom.topic("things", partitions=8, compacted=True)
+prom.materialize(
+    things,
+    collection="things",
+    key="id",
+    indexes=[Index({"group": 1})],
+    window=int(os.environ.get("WINDOW", "10000")),
+    size=int(os.environ.get("SIZE", "500")),
+)
+
+
+@app.agent(prom.topic("other", partitions=8))
+async def other(stream: Any) -> None:
+    async for _ in stream:
+        pass

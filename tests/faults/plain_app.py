@@ -1,0 +1,28 @@
+"""An app with one projection, set up from the environment, for tests of how a worker starts and ends."""
+
+import os
+from typing import Any
+
+import faust
+
+from prom_faust import install
+
+app = faust.App(
+    os.environ["TOPIC"],
+    broker=os.environ["KAFKA_URL"],
+    datadir=os.environ["DATADIR"],
+    web_bind="127.0.0.1",
+    topic_replication_factor=1,
+    broker_session_timeout=10.0,
+    broker_heartbeat_interval=1.0,
+    broker_rebalance_timeout=10.0,
+)
+prom = install(app, history_interval=2.0, startup_timeout=5.0)
+topic = prom.topic(os.environ["TOPIC"], partitions=int(os.environ.get("PARTITIONS", "2")), compacted=True)
+prom.materialize(topic, collection="c", indexes=["host"])
+
+
+@app.agent(prom.topic(f"{os.environ['TOPIC']}.other", partitions=2))
+async def other(stream: Any) -> None:
+    async for _ in stream:
+        pass

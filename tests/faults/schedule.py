@@ -1,0 +1,271 @@
+"""The records of a fault run, made from a seed, and the faults that are thrown at three workers meanwhile."""
+
+import asyncio
+import json
+import random
+import signal
+import struct
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from prom_faust.local import KafkaServer, MongoServer
+from tests.support.worker import FaustWorker
+
+TOPIC = "things"
+PARTITIONS = 8
+SESSION_SECONDS = 10.0
+STOP = 16
+Position = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    key: bytes
+    value: bytes | None
+    poison: bool = False
+
+
+def messages(seed: int, count: int, keys: int) -> list[Message]:
+    """10 % tombstones, 1 % poison of six kinds, the rest live values whose bodies grow and shrink."""
+    rng = random.Random(seed)
+    made: list[Message] = []
+    for number in range(count):
+        key = f"k{rng.randrange(keys)}"
+        fate = rng.random()
+        if fate < 0.01:
+            made.append(Message(*poison(key, number), poison=True))
+        elif fate < 0.11:
+            made.append(Message(key.encode(), rng.choice([None, None, b"null", b'{"_deleted": true}'])))
+        else:
+            body = {"id": key, "group": rng.randrange(20), "seq": number, "pad": "x" * rng.randrange(200)}
+            made.append(Message(key.encode(), json.dumps(body).encode()))
+    return made
+
+
+def poison(key: str, number: int) -> tuple[bytes, bytes]:
+    refused = f"refused-{number}"
+    return [
+        (key.encode(), b'{"id": "' + key.encode()),
+        (key.encode(), json.dumps({"id": "another"}).encode()),
+        (b"\xff\xfe", json.dumps({"id": "x"}).encode()),
+        (key.encode(), json.dumps({"id": key, "big": 2**63}).encode()),
+        (key.encode(), b"[1, 2]"),
+        # Only the server refuses it, and only if it is the winner: a key of its own makes it one.
+        (refused.encode(), json.dumps({"id": refused, "refuse": 1}).encode()),
+    ][number % 6]
+
+
+class Traced:
+    """One worker and the counters of its bulk writes."""
+
+    def __init__(self, name: str, folder: Path, env: dict[str, str]) -> None:
+        self.name = name
+        self.trace = folder / name
+        self.worker = FaustWorker(
+            "tests.faults.hub", folder / f"{name}.log", {**env, "TRACE": str(self.trace)}
+        )
+
+    def bulks(self) -> tuple[int, int]:
+        """(begun, ended)"""
+        if not self.trace.exists() or len(raw := self.trace.read_bytes()) < 16:
+            return 0, 0
+        begun, ended = struct.unpack_from("qq", raw)
+        return begun, ended
+
+    @property
+    def in_flight(self) -> bool:
+        begun, ended = self.bulks()
+        return begun > ended
+
+    def ask_to_stop(self) -> None:
+        with self.trace.open("r+b") as file:
+            file.seek(STOP)
+            file.write(struct.pack("q", 1))
+
+    @property
+    def stopped(self) -> bool:
+        state = Path(f"/proc/{self.worker.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "T"
+
+
+@dataclass
+class Run:
+    """One run: what was produced, what was done, and what was seen."""
+
+    seed: int
+    kafka: KafkaServer
+    mongo: MongoServer
+    database: Any
+    workers: list[Traced]
+    seconds: float
+    began: float = field(default_factory=time.monotonic)
+    poisoned: set[Position] = field(default_factory=set)
+    events: list[str] = field(default_factory=list)
+    backwards: list[str] = field(default_factory=list)
+    changes: int = 0
+
+    def note(self, text: str) -> None:
+        self.events.append(f"{time.monotonic() - self.began:6.1f} s  {text}")
+        print(self.events[-1], flush=True)
+
+    # -- records ---------------------------------------------------------------------------------------------
+
+    async def produce(self, made: list[Message]) -> None:
+        """Send at a steady rate over the whole schedule, whatever happens to the broker."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=f"127.0.0.1:{self.kafka.port}",
+            enable_idempotence=True,
+            request_timeout_ms=60_000,
+            linger_ms=5,
+        )
+        await producer.start()
+        began = time.monotonic()
+        futures: list[tuple[Message, Awaitable[Any]]] = []
+        for number, message in enumerate(made):
+            due = began + self.seconds * number / len(made)
+            if (early := due - time.monotonic()) > 0.005:
+                await asyncio.sleep(early)
+            futures.append((message, await producer.send(TOPIC, key=message.key, value=message.value)))
+        for message, future in futures:
+            metadata = await future
+            if message.poison:
+                self.poisoned.add((metadata.partition, metadata.offset))
+        await producer.stop()
+        self.note(f"produced {len(made)} records, {len(self.poisoned)} of them poison")
+
+    async def tombstone(self, key: str) -> Position:
+        producer = AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{self.kafka.port}")
+        await producer.start()
+        metadata = await producer.send_and_wait(TOPIC, key=key.encode(), value=None)
+        await producer.stop()
+        return metadata.partition, metadata.offset
+
+    # -- the witness -----------------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Follow the change stream; a document whose ``_src.n`` falls while it stands is a set-back."""
+        token: Any = None
+        standing: dict[Any, int] = {}
+        while True:
+            try:
+                stream = await self.database.things.watch(full_document="updateLookup", resume_after=token)
+                async with stream:
+                    async for change in stream:
+                        token = change["_id"]
+                        self.changes += 1
+                        self._judge(change, standing)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the server is being killed
+                self.note(f"the witness reconnects: {type(error).__name__}")
+                await asyncio.sleep(0.5)
+
+    def _judge(self, change: Any, standing: dict[Any, int]) -> None:
+        identity = change["documentKey"]["_id"]
+        if change["operationType"] == "delete":
+            standing.pop(identity, None)
+            return
+        document = change.get("fullDocument")
+        if document is None:
+            return
+        n = document["_src"]["n"]
+        if n < standing.get(identity, -1):
+            self.backwards.append(f"{document['_key']}: {standing[identity]} -> {n}")
+        standing[identity] = n
+
+    # -- faults ----------------------------------------------------------------------------------------------
+
+    async def at(self, share: float) -> None:
+        await asyncio.sleep(max(0.0, self.began + self.seconds * share - time.monotonic()))
+
+    async def until(self, check: Callable[[], Any], what: str, seconds: float = 40.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := check()):
+            assert time.monotonic() < deadline, f"seed {self.seed}: not within {seconds} s: {what}"
+            await asyncio.sleep(0.001)
+        return found
+
+    async def someone_writing(self, *names: str) -> Traced:
+        wanted = [worker for worker in self.workers if not names or worker.name in names]
+        return await self.until(
+            lambda: next((worker for worker in wanted if worker.in_flight), None), "a bulk in flight"
+        )
+
+    def still_writing(self, worker: Traced, what: str) -> None:
+        assert worker.in_flight, f"seed {self.seed}: {what} did not hit a bulk in flight"
+        self.note(f"{what}, {worker.name} having a bulk in flight {worker.bulks()}")
+
+    async def kill_worker(self) -> None:
+        victim = await self.someone_writing()
+        victim.worker.kill()
+        self.still_writing(victim, f"kill -9 of {victim.name}")
+        await asyncio.sleep(2.0)
+        victim.worker.start()
+
+    async def terminate_worker(self) -> None:
+        victim = await self.someone_writing()
+        victim.worker.signal(signal.SIGTERM)
+        self.still_writing(victim, f"SIGTERM of {victim.name}")
+        began = time.monotonic()
+        code = await asyncio.to_thread(victim.worker.wait, 10.0)
+        self.note(f"{victim.name} ended with {code} after {time.monotonic() - began:.1f} s")
+        assert code == 0, victim.worker.tail()
+        victim.worker.start()
+
+    async def make_zombie(self) -> None:
+        victim = await self.someone_writing()
+        victim.ask_to_stop()
+        await self.until(
+            lambda: victim.trace.with_suffix(".keys").exists() and victim.stopped, "a stopped worker"
+        )
+        self.still_writing(victim, f"SIGSTOP of {victim.name} between check and send")
+        keys = [key for key in json.loads(victim.trace.with_suffix(".keys").read_text()) if key[0] == "k"]
+        await asyncio.sleep(SESSION_SECONDS + 1.0)
+        partition, offset = await self.tombstone(keys[0])
+        n = (partition << 48) + offset
+        await self.until_async(lambda: self._reached(keys[0], n), f"the tombstone of {keys[0]}")
+        victim.worker.signal(signal.SIGCONT)
+        self.note(f"{keys[0]} was deleted at {partition}:{offset} meanwhile; SIGCONT of {victim.name}")
+
+    async def _reached(self, key: str, n: int) -> bool:
+        found = await self.database.things.find_one({"_key": key, "_src.n": {"$gte": n}})
+        return found is not None
+
+    async def until_async(
+        self, check: Callable[[], Awaitable[bool]], what: str, seconds: float = 60.0
+    ) -> None:
+        deadline = time.monotonic() + seconds
+        while not await check():
+            assert time.monotonic() < deadline, f"seed {self.seed}: not within {seconds} s: {what}"
+            await asyncio.sleep(0.1)
+
+    async def kill_mongo(self) -> None:
+        witness = await self.someone_writing()
+        await asyncio.to_thread(self.mongo.kill)
+        self.still_writing(witness, "kill -9 of MongoDB")
+        await asyncio.sleep(15.0)
+        await asyncio.to_thread(self.mongo.start)
+        self.note("MongoDB is back")
+
+    async def kill_kafka(self) -> None:
+        witness = await self.someone_writing()
+        await asyncio.to_thread(self.kafka.kill)
+        self.still_writing(witness, "kill -9 of the broker")
+        await asyncio.to_thread(self.kafka.start)
+        self.note("the broker is back")
+
+    async def all_faults(self) -> None:
+        for share, fault in [
+            (0.08, self.kill_worker),
+            (0.20, self.terminate_worker),
+            (0.30, self.make_zombie),
+            (0.55, self.kill_mongo),
+            (0.80, self.kill_kafka),
+        ]:
+            await self.at(share)
+            await fault()
