@@ -127,9 +127,10 @@ def show(console: Console, results: Results, facts: dict[str, Any]) -> None:
 
 
 def _speed_table(keys: Keys, results: Results) -> Table:
-    table = Table(title=f"{TITLES[keys]}: records/s", title_justify="left")
+    rounds = max(len(runs) for (measured, _), runs in results.speed.items() if measured == keys)
+    table = Table(title=f"{TITLES[keys]}: records/s, rounds: {rounds}", title_justify="left")
     table.add_column("path", no_wrap=True)
-    for heading in ("records", "rounds", "median", "min..max", "CPU s", "server CPU s", "peak MB"):
+    for heading in ("records", "median", "min..max", "CPU s", "server CPU s", "peak MB"):
         table.add_column(heading, justify="right", no_wrap=True)
     for contender in CONTENDERS:
         runs = results.speed.get((keys, contender.name))
@@ -138,7 +139,6 @@ def _speed_table(keys: Keys, results: Results) -> Table:
             table.add_row(
                 contender.title,
                 f"{runs[0].records:,}",
-                str(len(runs)),
                 f"{median(rates):,.0f}",
                 f"{min(rates):,.0f}..{max(rates):,.0f}",
                 _middle(runs, lambda run: run.cpu_per_million),

@@ -77,10 +77,13 @@ def binary(progress: Progress) -> Path:
     command = [*BUILD, "--root", str(root)]
     started = time.monotonic()
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as build:
-        while build.poll() is None:
-            minutes = (time.monotonic() - started) / 60
-            progress(f"building {PROGRAM}, once, about 9 minutes; {minutes:.0f} passed; log: {log}")
-            time.sleep(POLL_SECONDS)
+        try:
+            while build.poll() is None:
+                minutes = (time.monotonic() - started) / 60
+                progress(f"building {PROGRAM}, once, about 9 minutes; {minutes:.0f} passed; log: {log}")
+                time.sleep(POLL_SECONDS)
+        finally:
+            build.terminate()
     if build.returncode != 0 or not program.exists():
         raise MissingError(f"{PROGRAM} is missing, and building it failed: {' '.join(command)}; log: {log}")
     return program

@@ -258,12 +258,12 @@ class Prom:
         for projection in self.projections.values():
             source = specs[projection.options.topic]
             letters = dlq_topic(source.name)
-            specs.setdefault(letters, TopicSpec(letters, None, None, DEAD_LETTER_CONFIG))
+            specs.setdefault(letters, TopicSpec(letters, config=DEAD_LETTER_CONFIG))
         return list(specs.values())
 
     def _source(self, topic: faust.Topic | str) -> str:
         name = topic if isinstance(topic, str) else str(topic.get_topic_name())
-        self._sources.setdefault(name, TopicSpec(name, None, None, {}))
+        self._sources.setdefault(name, TopicSpec(name, create=False))
         return name
 
 

@@ -118,10 +118,11 @@ async def ensure_topics(clients: Clients, specs: Sequence[TopicSpec], settings: 
         names = [spec.name for spec in specs]
         existing = set(await admin.list_topics())
         missing = [spec for spec in specs if spec.name not in existing]
-        if missing and not settings.create_topics:
+        forbidden = [spec.name for spec in missing if not (spec.create and settings.create_topics)]
+        if forbidden:
             raise TopicError(
-                f"topics are missing: {', '.join(spec.name for spec in missing)}. Create them, or let "
-                "prom_faust do it with create_topics=True"
+                f"topics are missing: {', '.join(forbidden)}. Create them, or declare them with prom.topic "
+                "and let create_topics be true"
             )
         await _create(
             admin, missing, settings.replication_factor or int(clients.app.conf.topic_replication_factor)

@@ -1,7 +1,7 @@
 """What is wrong with a topic, judged from plain descriptions. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["TopicSpec", "TopicState", "check_topic"]
 
@@ -17,12 +17,14 @@ class TopicSpec:
         partitions: how many partitions it must have, or None for any number.
         compacted: whether it must be compacted, or None for either.
         config: further topic settings for its creation.
+        create: whether it may be created; a topic that is only read may not.
     """
 
     name: str
-    partitions: int | None
-    compacted: bool | None
-    config: Mapping[str, str]
+    partitions: int | None = None
+    compacted: bool | None = None
+    config: Mapping[str, str] = field(default_factory=dict)
+    create: bool = True
 
     @property
     def creation_config(self) -> dict[str, str]:

@@ -85,7 +85,7 @@ class Probe:
         statuses = {group["_id"]: group["count"] async for group in groups}
         top = await collection.find(LIVE).sort("cpu_pct", -1).limit(TOP).to_list()
         fresh = await collection.find_one({"last_seen_ts": {"$gte": self._since_ms}}, {"_id": 1})
-        ends, letters = await self._length(TOPIC), await self._length(DEAD_LETTERS)
+        ends, letters = await self._ends(TOPIC), await self._ends(DEAD_LETTERS)
         applied = await self._committed()
         return Reading(
             at=time.monotonic(),
@@ -97,12 +97,10 @@ class Probe:
             dead_letters=sum(letters.values()),
         )
 
-    async def _length(self, topic: str) -> dict[int, int]:
+    async def _ends(self, topic: str) -> dict[int, int]:
         """The end of each partition; nothing as long as there is no such topic."""
-        await self._consumer.topics()
-        partitions = [
-            TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic) or ()
-        ]
+        (described,) = await self._admin.describe_topics([topic])
+        partitions = [TopicPartition(topic, each["partition"]) for each in described["partitions"]]
         ends = await self._consumer.end_offsets(partitions) if partitions else {}
         return {partition.partition: end for partition, end in ends.items()}
 

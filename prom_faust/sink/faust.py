@@ -233,7 +233,7 @@ def attach(projection: Projection) -> Callable[[], Awaitable[None]]:
         await app.add_runtime_dependency(projection)
 
     if app.started:
-        started = asyncio.ensure_future(start())
+        started = app.add_future(start())  # an error of it ends the worker
     else:
         started = None
         app.service(cast(Any, projection))  # an instance starts as a class does; Faust types the class only

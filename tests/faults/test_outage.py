@@ -9,6 +9,7 @@ from prom_faust.local import KafkaServer, free_port
 from prom_faust.sink.options import ChangelogOptions
 from tests.support.kafka import Topics
 from tests.support.projection import applied, eventually, live, make_app, projecting
+from tests.support.worker import FaustWorker
 
 
 @pytest.fixture
@@ -106,3 +107,24 @@ async def test_an_outage_of_kafka_ends_by_itself(database, unique, tmp_path):
                 ends = await topics.ends(topic)
                 await eventually(lambda: applied(projection, ends), seconds=40)
                 assert (await live(database.c))["k"]["a"] == 2
+
+
+async def test_sigterm_during_an_outage_ends_the_worker_within_ten_seconds(
+    kafka, own_mongo, topics, unique, tmp_path
+):
+    worker = FaustWorker(
+        "tests.faults.plain_app",
+        tmp_path / "log",
+        {
+            "KAFKA_URL": kafka.url,
+            "MONGO_URL": own_mongo.url,
+            "TOPIC": unique,
+            "DATADIR": str(tmp_path / "data"),
+        },
+    )
+    with worker:
+        await asyncio.to_thread(worker.until, "Worker ready")
+        await asyncio.to_thread(own_mongo.kill)
+        await topics.send_all(unique, [(f"k{n}", {"n": n}) for n in range(1_000)])
+        await asyncio.to_thread(worker.until, "sink c waits")
+        print(f"ended in {await asyncio.to_thread(worker.stop, 10.0):.1f} s")

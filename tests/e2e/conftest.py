@@ -1,0 +1,80 @@
+"""The event hub on the session's servers, with settings that make it quick."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from prom_faust.local import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SETTINGS = {
+    "EVENT_HUB_COLLECT_INTERVAL": "0.5",
+    "EVENT_HUB_CHECK_INTERVAL": "0.5",
+    "EVENT_HUB_STALE_AFTER": "3",
+    "EVENT_HUB_GONE_AFTER": "6",
+    "EVENT_HUB_SESSION_TIMEOUT": "10",
+    "PROM_FAUST_WRITE_DEADLINE": "3",
+    "PROM_FAUST_SWEEP_INTERVAL": "0.5",
+}
+
+
+class Hub:
+    """The event hub on two servers: its workers, its collection and its topics.
+
+    Args:
+        kafka: the broker.
+        mongo: the MongoDB-wire server.
+        logs: the folder of the workers' logs.
+    """
+
+    fence_delay = 10 + 3 + 30
+
+    def __init__(self, kafka, mongo, logs):
+        self.kafka, self.mongo, self.logs = kafka, mongo, logs
+        self.client = MongoClient(mongo.url, directConnection=True)
+        self.processes = self.client["prom"]["processes"]
+        self._workers = []
+
+    def start_worker(self, **settings):
+        """Start ``faust -A agents worker``; its log is named by its number."""
+        number = len(self._workers)
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("EVENT_HUB_")},
+            **SETTINGS,
+            "KAFKA_URL": self.kafka.url,
+            "MONGO_URL": self.mongo.url,
+            **settings,
+        }
+        with (self.logs / f"worker-{number}.log").open("wb") as log:
+            worker = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "faust", "-A", "agents", "worker"),
+                    *("--web-port", str(free_port()), "--loglevel", "info"),
+                ],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._workers.append(worker)
+        return worker
+
+    def close(self):
+        """Kill what still runs."""
+        for worker in self._workers:
+            worker.kill()
+            worker.wait()
+        self.client.close()
+
+
+@pytest.fixture(scope="session")
+def hub(kafka, mongo, tmp_path_factory):
+    hub = Hub(kafka, mongo, tmp_path_factory.mktemp("workers"))
+    yield hub
+    hub.close()

@@ -1,0 +1,89 @@
+"""Records and letters on disk: what prevails at a position, and what is known of a source."""
+
+from pathlib import Path
+
+import pytest
+
+from prom_faust.sink.order import position_of
+from prom_faust.sink.verify.compare import Facts
+from prom_faust.sink.verify.entry import DEAD, LIVE, NULL, POISON, Entry
+from prom_faust.sink.verify.spill import Spill
+
+
+@pytest.fixture
+def spill():
+    with Spill(versioned=False) as made:
+        made.index()
+        yield made
+
+
+def entry(n, kind=LIVE, *, key="a", body=b"body"):
+    return Entry(n, key, None, kind, body if kind in {LIVE, POISON} else None)
+
+
+def test_a_dead_letter_takes_its_record_out(spill):
+    spill.add([entry(1), entry(2)])
+    spill.add_letter(entry(2, DEAD), replayed=False)
+    assert spill.outcome("a").n == 1
+
+
+def test_a_letter_that_was_read_first_prevails_too(spill):
+    spill.add_letter(entry(2, DEAD), replayed=False)
+    spill.add([entry(1), entry(2)])
+    assert spill.outcome("a").n == 1
+
+
+@pytest.mark.parametrize("duplicate_at_the_end", [False, True])
+def test_a_replay_puts_its_value_back_in_even_if_the_letter_comes_again(spill, duplicate_at_the_end):
+    spill.add([entry(1), entry(2, POISON)])
+    spill.add_letter(entry(2, DEAD), replayed=False)
+    spill.add_letter(entry(2, body=b"fixed"), replayed=True)
+    if duplicate_at_the_end:
+        spill.add_letter(entry(2, DEAD), replayed=False)
+    assert spill.body(spill.outcome("a").n) == b"fixed"
+
+
+def test_poison_without_a_letter_is_named(spill):
+    spill.add([entry(1), entry(2, POISON, body=b"not JSON"), entry(3, POISON)])
+    spill.add_letter(entry(3, DEAD), replayed=False)
+    assert spill.poison(10) == [(2, "a", "not JSON")]
+
+
+def test_text_and_integer_keys_are_two_keys(spill):
+    spill.add([entry(1, key="1"), entry(2, key=1)])
+    assert list(spill.fold_slices()) == [2]
+    assert (spill.outcome("1").n, spill.outcome(1).n) == (1, 2)
+
+
+def test_a_tombstone_leaves_nothing_expected(spill):
+    spill.add([entry(1), entry(2, NULL)])
+    assert list(spill.fold_slices()) == [0]
+    assert spill.expected_body("a") is None
+
+
+def test_keys_without_their_document_are_suspected(spill):
+    spill.add([entry(1, key="a"), entry(2, key="b"), entry(3, key=7)])
+    list(spill.fold_slices())
+    spill.mark_found(["b"])
+    spill.suspect_miscounted()
+    assert list(spill.suspects(1)) == [[7], ["a"]]
+
+
+def test_suspects_can_be_acquitted_on_the_way(spill):
+    spill.suspect(["a", "b", "c"])
+    for keys in spill.suspects(1):
+        spill.acquit(keys)
+    assert list(spill.suspects(1)) == []
+
+
+def test_a_later_record_counts_only_in_the_same_partition(spill):
+    spill.add([entry(position_of(0, 9)), entry(position_of(1, 3))])
+    assert spill.facts("a", position_of(0, 5), ahead=False, beyond=False) == Facts(later=9)
+    assert spill.facts("a", position_of(1, 4), ahead=False, beyond=False) == Facts()
+
+
+def test_the_file_is_gone_afterwards():
+    with Spill(versioned=False) as spill:
+        folder = Path(spill._directory.name)
+        assert list(folder.iterdir())
+    assert not folder.exists()

@@ -1,0 +1,70 @@
+from itertools import product
+
+import pytest
+from pydantic import ValidationError
+
+from prom_faust.exceptions import ConfigurationError
+from prom_faust.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"PROM_FAUST_{name.upper()}", raising=False)
+    monkeypatch.delenv("MONGO_URL", raising=False)
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_is_described(name):
+    description = Settings.model_fields[name].description
+    assert description
+    assert description.endswith(".")
+
+
+def test_the_defaults():
+    settings = load_settings()
+    assert settings.mongo_url == "mongodb://127.0.0.1:27017/prom"
+    assert (settings.startup_timeout, settings.write_deadline, settings.unique_wait) == (20, 10, 30)
+    assert settings.create_topics is True
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - {"mongo_url"}))
+def test_every_setting_is_read_from_the_environment(name, monkeypatch):
+    value = {"create_topics": False}.get(name, 3)
+    monkeypatch.setenv(f"PROM_FAUST_{name.upper()}", str(value))
+    assert getattr(load_settings(), name) == value
+
+
+def test_the_url_is_the_argument_else_our_variable_else_the_common_one(monkeypatch):
+    for given, ours, common in product(["given", None], ["ours", None], ["common", None]):
+        for name, value in (("PROM_FAUST_MONGO_URL", ours), ("MONGO_URL", common)):
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        expected = given or ours or common or "mongodb://127.0.0.1:27017/prom"
+        assert load_settings(mongo_url=given).mongo_url == expected
+
+
+def test_an_argument_wins_over_the_environment(monkeypatch):
+    monkeypatch.setenv("PROM_FAUST_WRITE_DEADLINE", "5")
+    assert load_settings(write_deadline=2).write_deadline == 2
+    assert load_settings(write_deadline=None).write_deadline == 5
+
+
+def test_every_fault_is_named():
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(nope=1, write_deadline=-1, unique_wait="long")
+    assert all(name in str(caught.value) for name in ("nope", "write_deadline", "unique_wait"))
+
+
+def test_a_wrong_variable_is_named(monkeypatch):
+    monkeypatch.setenv("PROM_FAUST_SWEEP_INTERVAL", "0")
+    with pytest.raises(ConfigurationError, match="sweep_interval"):
+        load_settings()
+
+
+def test_settings_are_frozen():
+    settings = load_settings()
+    with pytest.raises(ValidationError):
+        settings.write_deadline = 1.0
