@@ -1,6 +1,7 @@
 """Fills the topics before anything is measured: every path works through a backlog."""
 
 from collections import defaultdict
+from typing import Any
 
 import faust
 import orjson
@@ -31,7 +32,7 @@ async def fill(broker: str, keys: Keys, count: int) -> None:
 
 
 async def _write(producer: AIOKafkaProducer, topic: str, keys: Keys, count: int) -> None:
-    batches = defaultdict(producer.create_batch)
+    batches: dict[int, Any] = defaultdict(producer.create_batch)
     for event in events(keys, count):
         record = {
             "key": event.key.encode(),

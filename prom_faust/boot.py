@@ -57,6 +57,11 @@ class Preflight(Service):
 
     async def on_start(self) -> None:
         """Check everything; a worker that cannot work ends here."""
+        for name in ("aiokafka", "pymongo"):
+            driver = logging.getLogger(name)
+            if driver.level == logging.NOTSET:
+                # Faust's spinner leaves the root logger at DEBUG, and pymongo then builds a record per command.
+                driver.setLevel(logging.INFO)
         try:
             await self.check()
         except PromFaustError as error:

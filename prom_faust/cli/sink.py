@@ -32,6 +32,8 @@ __all__ = ["sink"]
 
 T = TypeVar("T")
 
+PIPE_WIDTH = 200
+"""Columns where the output goes into a file or a pipe: rich would take 80 and cut."""
 FAILED = 2
 """Exit code where nothing can be said; 1 says that there are differences."""
 
@@ -138,6 +140,8 @@ def _fail(context: click.Context, message: str) -> NoReturn:
 
 def _print(report: Report) -> None:
     console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
     verdict = "[bold green]equals[/] the fold of" if report.clean else "[bold red]differs[/] from the fold of"
     console.print(f"[bold]{report.collection}[/] {verdict} [bold]{report.topic}[/]")
     figures = Table(show_header=False, box=None)

@@ -49,11 +49,22 @@ def encode_document(key: Key, fields: dict[str, Any], record: Record, version: i
     return body
 
 
+class Encoded(RawBSONDocument):
+    """A document that is sent as it was encoded.
+
+    pymongo asks a replacement for its truth, which a RawBSONDocument answers by decoding all of itself: 11 us per
+    document instead of 0.7.
+    """
+
+    def __bool__(self) -> bool:
+        return True
+
+
 def document_of(change: Change) -> RawBSONDocument:
     """The document of a live change, ready to send: it is not encoded a second time."""
     if change.body is None:
         raise ValueError("a tombstone has no document")
-    return RawBSONDocument(change.body)
+    return Encoded(change.body)
 
 
 def marker_of(change: Change, *, deleted_at: int, version: int | None, inherits: bool) -> dict[str, Any]:

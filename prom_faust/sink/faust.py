@@ -77,7 +77,7 @@ class Projection(Service):
                 topic=options.topic,
                 group=self.group,
                 batch=options.window,
-                buffer=options.window,
+                buffer=options.window * CONCURRENCY,
                 max_bytes=options.max_window_bytes,
                 hold_limit=max(options.size, 2),
                 drain_timeout=settings.drain_timeout,

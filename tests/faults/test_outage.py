@@ -112,6 +112,7 @@ async def test_an_outage_of_kafka_ends_by_itself(database, unique, tmp_path):
 async def test_sigterm_during_an_outage_ends_the_worker_within_ten_seconds(
     kafka, own_mongo, topics, unique, tmp_path
 ):
+    client = AsyncMongoClient(own_mongo.url, directConnection=True)
     worker = FaustWorker(
         "tests.faults.plain_app",
         tmp_path / "log",
@@ -124,6 +125,9 @@ async def test_sigterm_during_an_outage_ends_the_worker_within_ten_seconds(
     )
     with worker:
         await asyncio.to_thread(worker.until, "Worker ready")
+        await topics.send(unique, "k0", {"n": 0})
+        await eventually(lambda: live(client.prom.c))
+        await client.close()
         await asyncio.to_thread(own_mongo.kill)
         await topics.send_all(unique, [(f"k{n}", {"n": n}) for n in range(1_000)])
         await asyncio.to_thread(worker.until, "sink c waits")
