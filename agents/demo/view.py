@@ -9,9 +9,9 @@ from agents.demo.probe import Reading
 __all__ = ["line", "rate", "screen"]
 
 
-def rate(before: Reading | None, now: Reading) -> float:
+def rate(before: Reading, now: Reading) -> float:
     """Records per second that the projection finished between two readings."""
-    if before is None or now.at <= before.at:
+    if now.at <= before.at:
         return 0.0
     return (now.applied - before.applied) / (now.at - before.at)
 

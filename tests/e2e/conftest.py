@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,21 @@ class Hub:
             )
         self._workers.append(worker)
         return worker
+
+    def until(self, read, accept, seconds=30.0):
+        """Read again and again until what is read is accepted; the failure tells how the workers are."""
+        deadline = time.monotonic() + seconds
+        while not accept(value := read()):
+            assert time.monotonic() < deadline, f"still {value!r} after {seconds:g} s\n{self._report()}"
+            time.sleep(0.1)
+        return value
+
+    def _report(self):
+        tails = [
+            f"{log.name}:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            for log in sorted(self.logs.iterdir())
+        ]
+        return "\n".join([f"exit codes: {[worker.poll() for worker in self._workers]}", *tails])
 
     def close(self):
         """Kill what still runs."""

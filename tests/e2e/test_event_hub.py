@@ -16,15 +16,6 @@ PARTITIONS = 8
 LIVE = {"_deleted": {"$exists": False}}
 
 
-def until(read, accept, seconds=30.0):
-    """Read again and again until what is read is accepted."""
-    deadline = time.monotonic() + seconds
-    while not accept(value := read()):
-        assert time.monotonic() < deadline, f"still {value!r} after {seconds:g} s"
-        time.sleep(0.1)
-    return value
-
-
 def stop(worker):
     """Ask a worker to end; its exit code."""
     worker.send_signal(signal.SIGTERM)
@@ -60,7 +51,7 @@ def seen(hub):
 
     def seen(process, accept=lambda document: document is not None, seconds=30.0):
         query = {"pid": process.pid} | LIVE
-        return until(lambda: hub.processes.find_one(query), accept, seconds)
+        return hub.until(lambda: hub.processes.find_one(query), accept, seconds)
 
     return seen
 
@@ -125,7 +116,9 @@ async def test_a_killed_process_is_stale_then_gone_then_removed(hub, start, seen
     seen(process, lambda document: document is None)
     gone = time.monotonic()
     assert hub.processes.find_one({"_key": key})["_deleted"] is True
-    until(lambda: hub.processes.find_one({"_key": key}), lambda marker: marker is None, hub.fence_delay + 20)
+    hub.until(
+        lambda: hub.processes.find_one({"_key": key}), lambda marker: marker is None, hub.fence_delay + 20
+    )
     assert time.monotonic() - gone > hub.fence_delay - 5, "the marker stood for too short"
 
     values = await records_of(hub, "process.state", key)
@@ -165,7 +158,7 @@ def test_a_process_that_ended_while_no_worker_ran_expires_after_the_restart(hub,
         return hub.processes.find_one({"pid": ended.pid} | LIVE)
 
     second = hub.start_worker()
-    until(read, lambda document: document is None, 60)
+    hub.until(read, lambda document: document is None, 60)
     assert set(statuses) == {"alive"}, "while nobody listened, nobody was silent"
     assert stop(second) == 0
 
@@ -177,10 +170,12 @@ async def test_a_second_worker_takes_over_when_the_first_is_killed_and_nothing_i
     process = start()
     key = seen(process)["_key"]
     second = hub.start_worker(EVENT_HUB_HOST="elsewhere")
-    until(lambda: hub.processes.find_one({"host": "elsewhere"} | LIVE), lambda found: found is not None, 60)
+    hub.until(
+        lambda: hub.processes.find_one({"host": "elsewhere"} | LIVE), lambda found: found is not None, 60
+    )
     first.kill()
     first.wait()
-    until(lambda: hub.processes.find_one({"_key": key} | LIVE), lambda found: found is None, 60)
+    hub.until(lambda: hub.processes.find_one({"_key": key} | LIVE), lambda found: found is None, 60)
     assert stop(second) == 0
     values = await records_of(hub, "process.state", key)
     assert values[-1] is None

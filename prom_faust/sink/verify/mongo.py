@@ -17,8 +17,13 @@ __all__ = ["Documents", "decode_body", "same_bytes"]
 BATCH = 1_000
 ID_ELEMENT = slice(4, 21)
 """Where ``_id`` stands in a document that begins with an ObjectId: behind the length, in 17 bytes."""
-# A date beyond the year 9999 is a valid value, which Python's datetime cannot hold.
-OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+# A date beyond the year 9999 is a valid value, which Python's datetime cannot hold; and text that another writer
+# stored broken is a difference to name, not a reason to stop.
+LENIENT: dict[str, Any] = {
+    "datetime_conversion": DatetimeConversion.DATETIME_AUTO,
+    "unicode_decode_error_handler": "replace",
+}
+OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(**LENIENT)
 
 
 def decode_body(body: bytes | memoryview) -> dict[str, Any]:
@@ -42,7 +47,7 @@ class Documents:
     """
 
     def __init__(self, collection: Collection) -> None:
-        raw: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+        raw: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, **LENIENT)
         self._name = collection.options.collection
         self._collection = collection.documents.with_options(codec_options=raw)
 
