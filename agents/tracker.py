@@ -87,13 +87,15 @@ async def on_silence(stream: StreamT[bytes]) -> None:
 @app.timer(settings.check_interval)  # type: ignore[untyped-decorator] # Faust gives no type
 async def look_for_silence() -> None:
     """Ask about the silent processes of our partitions, and ask again until there is an answer."""
+    if not listening:
+        return
     now = now_ms()
     for key, value in list(processes.items()):
         # The table holds copies of other workers' partitions as well.
-        since = listening.get(partition_of(key))
-        if since is None:
+        partition = partition_of(key)
+        if partition not in listening:
             continue
-        state = ProcessState.from_json(value)
+        since, state = listening[partition], ProcessState.from_json(value)
         if judge(state, now_ms=now, listening_since_ms=since, limits=LIMITS) != "heard":
             await send(silences, key, Silence(last_seen_ts=state.last_seen_ts).to_json())
 
@@ -138,9 +140,10 @@ async def send(topic: faust.Topic, key: ProcessId, value: bytes | None, *, wait:
     return True
 
 
-def partition_of(key: ProcessId) -> int:
-    """The partition of a process, by the very function that the producer uses."""
-    return int(app.producer.key_partition(heartbeats.get_topic_name(), key.encode()).partition)
+def partition_of(key: ProcessId) -> int | None:
+    """The partition of a process, by the function that producers use; None before the topic is known."""
+    # Not the producer's: it knows only topics that it has sent to.
+    return app.consumer.key_partition(heartbeats.get_topic_name(), key.encode())
 
 
 def now_ms() -> int:

@@ -17,14 +17,18 @@
     │   └── WriteRejectedError    MongoDB refused it
     ├── DeadLetterError       R   a dead letter could not be published
     ├── RevokedError              a partition was revoked while its batch was in flight
+    ├── AgentCrashedError     R   an agent raised while it had a batch
+    ├── NotSettledError       R   a sink has not yet applied what a verification would compare
     └── LocalStackError           the local stack could not do what was asked
 
 R marks the errors for which trying again later can help (``retryable``).
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 __all__ = [
+    "AgentCrashedError",
     "ConfigurationError",
     "DeadLetterError",
     "DecodeError",
@@ -34,6 +38,7 @@ __all__ = [
     "KeyMismatchError",
     "LocalStackError",
     "LostHistoryError",
+    "NotSettledError",
     "PartitionCountError",
     "PromFaustError",
     "RecordError",
@@ -123,6 +128,26 @@ class DeadLetterError(PromFaustError):
 
 class RevokedError(PromFaustError):
     """The partition was revoked: its new owner reads the records again."""
+
+
+class AgentCrashedError(PromFaustError):
+    """The agent raised or was cancelled while it had the batch; the lane sends it again."""
+
+    retryable = True
+
+
+class NotSettledError(PromFaustError):
+    """The sink has not applied the records that were on the topic when the verification began.
+
+    Attributes:
+        lag: partition to records that are not applied.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, lag: Mapping[int, int]) -> None:
+        super().__init__(message)
+        self.lag = dict(lag)
 
 
 class LocalStackError(PromFaustError):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 __all__ = ["TopicSpec", "TopicState", "check_topic"]
 
 COMPACT = "compact"
+_WHY_NOT_BOTH = " (with both, retention removes keys without a tombstone, and no projection can follow)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,11 @@ def check_topic(spec: TopicSpec, state: TopicState) -> Iterable[str]:
             f"topic {spec.name} has {state.partitions} partitions, the app declares {spec.partitions}: "
             f"declare partitions={state.partitions}, or create a topic of another name"
         )
-    compacts = COMPACT in state.cleanup_policy.split(",")
-    if spec.compacted is not None and compacts != spec.compacted:
-        wanted = COMPACT if spec.compacted else "delete"
+    wanted = spec.config.get("cleanup.policy", COMPACT if spec.compacted else "delete")
+    if spec.compacted is not None and set(state.cleanup_policy.split(",")) != set(wanted.split(",")):
         yield (
-            f"topic {spec.name} has cleanup.policy={state.cleanup_policy}, the app declares {wanted}: run "
+            f"topic {spec.name} has cleanup.policy={state.cleanup_policy}, the app declares {wanted}"
+            f"{_WHY_NOT_BOTH if spec.compacted and COMPACT in state.cleanup_policy else ''}: run "
             f"kafka-configs --alter --entity-type topics --entity-name {spec.name} "
-            f"--add-config cleanup.policy={wanted}, or declare compacted={compacts}"
+            f"--add-config cleanup.policy={wanted}, or declare compacted={not spec.compacted}"
         )

@@ -12,19 +12,13 @@ import faust
 from faust.channels import Channel
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
-from prom_faust.exceptions import ConfigurationError, PromFaustError, RevokedError
+from prom_faust.exceptions import AgentCrashedError, ConfigurationError, RevokedError
 from prom_faust.lane.batch import Batch
 
-__all__ = ["AgentCrashedError", "BatchAgent", "BatchFun", "Deliveries", "Delivery"]
+__all__ = ["BatchAgent", "BatchFun", "Deliveries", "Delivery"]
 
 BatchFun = Callable[["Deliveries"], Awaitable[None]]
 """What a user writes: ``async def work(batches): async for batch in batches: ...``."""
-
-
-class AgentCrashedError(PromFaustError):
-    """The agent raised or was cancelled while it had the batch; the lane sends it again."""
-
-    retryable = True
 
 
 class Delivery:

@@ -22,7 +22,7 @@ from prom_faust.clients import Clients
 from prom_faust.exceptions import LostHistoryError, UnreachableError
 from prom_faust.lane.agent import BatchAgent, Delivery
 from prom_faust.lane.batch import Batch, Share, Token
-from prom_faust.lane.history import Position, Reset, check_history, start_offset
+from prom_faust.lane.history import LogState, Position, Reset, check_history, start_offset
 from prom_faust.lane.kafka import Committer, kafka_partition, log_states
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import TopicPartition
@@ -62,7 +62,7 @@ class LaneOptions:
         commit_timeout: seconds after which a commit that does not return is tried again later.
         history_interval: seconds between two comparisons of the log with the stored positions, and the age
             after which a changed partition count is seen.
-        rebuild: what an operator should do about lost history.
+        rebuild: what an operator should do about lost history; ``{app}`` stands for the app's name.
     """
 
     topic: str
@@ -115,6 +115,11 @@ class Lane(Service):
     def label(self) -> str:
         """Shown in Faust's service graph."""
         return f"Lane: {self.options.topic} -> {self.agent.name}"
+
+    @property
+    def rebuild(self) -> str:
+        """What an operator should do about lost history."""
+        return self.options.rebuild.format(app=self.agent.app.conf.origin or "APP")
 
     # -- polling ---------------------------------------------------------------------------------------------
 
@@ -336,14 +341,7 @@ class Lane(Service):
         consumer = self.consumer
         if consumer is None or not names:
             return
-        stored = await self._stored()
-        logs = await log_states(self.clients, consumer, names, stored)
-        for name, log in logs.items():
-            error = check_history(
-                name, log, stored.get(name.partition), group=self.options.group, rebuild=self.options.rebuild
-            )
-            if error is not None:
-                raise error
+        logs = await self._logs(consumer, names)
         for name, log in logs.items():
             offset = start_offset(log, self.options.reset)
             if log.committed is None:
@@ -354,9 +352,6 @@ class Lane(Service):
             consumer.seek(kafka_partition(name), offset)
             self.partitions[name] = Partition(Token(name), hold_limit=self.options.hold_limit)
         self._wake()
-
-    async def _stored(self) -> Mapping[int, Position]:
-        return {} if self.positions is None else await self.positions.load_positions(self.options.topic)
 
     @Service.task
     async def _watch_history(self) -> None:
@@ -372,15 +367,30 @@ class Lane(Service):
         consumer, names = self.consumer, sorted(self.partitions)
         if consumer is None or not names:
             return
-        stored = await self._stored()
+        try:
+            await self._logs(consumer, names)
+        except LostHistoryError as error:
+            if self.consumer is consumer and self.partitions:
+                self._end_worker(error)
+
+    async def _logs(
+        self, consumer: AIOKafkaConsumer, names: list[TopicPartition]
+    ) -> dict[TopicPartition, LogState]:
+        """The state of the logs, compared with what is stored.
+
+        Raises:
+            LostHistoryError: a log is not the one at which the sink stopped.
+        """
+        store = self.positions
+        stored = {} if store is None else await store.load_positions(self.options.topic)
         logs = await log_states(self.clients, consumer, names, stored)
         for name, log in logs.items():
             error = check_history(
-                name, log, stored.get(name.partition), group=self.options.group, rebuild=self.options.rebuild
+                name, log, stored.get(name.partition), group=self.options.group, rebuild=self.rebuild
             )
-            if error is not None and name in self.partitions:
-                self._end_worker(error)
-                return
+            if error is not None:
+                raise error
+        return logs
 
     def _end_worker(self, error: LostHistoryError) -> None:
         """End the worker with one line; ``Service.crash`` would add a traceback of ours that helps nobody."""

@@ -37,9 +37,12 @@ def schema_version(record: Record) -> int | None:
     Raises:
         DecodeError: the header is there and is no version.
     """
-    raw = header(record, SCHEMA_VERSION_HEADER)
-    if raw is None:
+    found = [value for name, value in record.headers if name == SCHEMA_VERSION_HEADER]
+    if not found:
         return None
+    raw = found[0] or b""
+    if len(found) > 1:
+        raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is there {len(found)} times, not once")
     if not (raw.isdigit() and len(raw) <= VERSION_DIGITS):
         raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is {raw[:40]!r}, not a decimal version")
     return int(raw)
@@ -184,8 +187,17 @@ def _tombstone(
             except ValueError as error:
                 raise VersionError(f"header {VERSION_HEADER} is {raw!r}, not an integer") from error
         elif event is not None:
-            version = _version(version_of(event))
+            version = _version_of_body(event, version_of)
     return Change(key=key, n=position(record), record=record, version=version)
+
+
+def _version_of_body(body: Any, version_of: Callable[[Any], Any]) -> int | None:
+    """The version of a body that deletes; one that carries none ends the version before it, as a null does."""
+    try:
+        version = version_of(body)
+    except Exception:  # noqa: BLE001 - a user's function meets a body that is no whole event
+        return None
+    return None if version is None else _version(version)
 
 
 def _version(value: Any) -> int:

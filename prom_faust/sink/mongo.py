@@ -147,7 +147,7 @@ class Collection:
         except BulkWriteError as error:
             if error.timeout:
                 raise UnreachableError(
-                    f"MongoDB did not answer within {self.deadline:g} s: {error}"
+                    f"MongoDB at {self._servers} did not answer within {self.deadline:g} s: {error}"
                 ) from error
             raise
         except OUTAGE as error:
@@ -157,7 +157,15 @@ class Collection:
                 raise UnreachableError(f"MongoDB cannot do it now: {error}") from error
             raise
         except TimeoutError as error:
-            raise UnreachableError(f"MongoDB did not answer within {self.deadline:g} s") from error
+            raise UnreachableError(
+                f"MongoDB at {self._servers} did not answer within {self.deadline:g} s"
+            ) from error
+
+    @property
+    def _servers(self) -> str:
+        """Host and port of the servers; nothing of the URL that could be secret."""
+        servers = self.documents.database.client.topology_description.server_descriptions()
+        return ", ".join(f"{host}:{port}" for host, port in servers) or "its address"
 
     # -- positions -------------------------------------------------------------------------------------------
 

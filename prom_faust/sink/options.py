@@ -118,6 +118,10 @@ class ChangelogOptions:
                 'write="set" needs map= as a model or a list of fields: '
                 "the sink must know which fields are its own, to unset the absent ones"
             )
+        if self.write == "set" and getattr(self.map, "model_config", {}).get("extra") == "allow":
+            raise ConfigurationError(
+                'write="set" needs a map whose fields are known: a model with extra="allow" may give any'
+            )
         if "_id" in (self.field_names or ()):
             raise ConfigurationError(
                 "map= must not name _id: MongoDB gives it, and _key is the document's key"

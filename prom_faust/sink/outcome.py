@@ -19,7 +19,6 @@ INFRASTRUCTURE = frozenset(
         24,  # LockTimeout
         50,  # MaxTimeMSExpired
         64,  # WriteConcernTimeout
-        84,  # DuplicateKeyInternal race of an upsert
         89,  # NetworkTimeout
         91,  # ShutdownInProgress
         112,  # WriteConflict
@@ -31,11 +30,11 @@ INFRASTRUCTURE = frozenset(
         234,  # RetryChangeStream
         262,  # ExceededTimeLimit
         317,  # ConnectionPoolExpired
-        358,  # InternalTransactionNotSupported while a cluster is upgraded
         9001,  # SocketException
         10058,  # NotWritablePrimary, legacy
         10107,  # NotWritablePrimary
         11600,  # InterruptedAtShutdown
+        11601,  # Interrupted: somebody killed the operation
         11602,  # InterruptedDueToReplStateChange
         13388,  # StaleConfig
         13435,  # NotPrimaryNoSecondaryOk
@@ -52,7 +51,6 @@ BAD_DATA = frozenset(
         14,  # TypeMismatch
         15,  # Overflow
         16,  # InvalidLength
-        17,  # ProtocolError of a document
         22,  # InvalidBSON
         28,  # PathNotViable
         52,  # DollarPrefixedFieldName

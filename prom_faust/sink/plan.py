@@ -97,7 +97,8 @@ def winner(
     stale; the null is the winner, remembered with version 5.
     """
     best: tuple[Change, Rank, int | None] | None = None
-    for change in plan.changes:
+    # Without versions the position decides, and the changes are in its order.
+    for change in plan.changes if versioned else plan.changes[-1:]:
         inherited = _highest_before(change, plan, stored) if versioned else None
         rank = change.rank(versioned=versioned, inherited=inherited)
         if best is None or rank > best[1]:

@@ -163,6 +163,15 @@ def test_a_process_that_ended_while_no_worker_ran_expires_after_the_restart(hub,
     assert stop(second) == 0
 
 
+def test_a_worker_that_never_collects_expires_what_nobody_reports_any_more(hub, start, seen):
+    first = hub.start_worker()
+    seen(start())
+    assert stop(first) == 0
+    second = hub.start_worker(EVENT_HUB_COLLECT="false")
+    hub.until(lambda: hub.processes.count_documents(LIVE), lambda count: count == 0, 60)
+    assert stop(second) == 0
+
+
 async def test_a_second_worker_takes_over_when_the_first_is_killed_and_nothing_is_said_twice(
     hub, start, seen
 ):

@@ -4,7 +4,8 @@
 ``kafka`` and ``mongo`` read; ``service`` puts them together.
 """
 
-from prom_faust.sink.verify.report import Difference, Kind, NotSettledError, Report
+from prom_faust.exceptions import NotSettledError
+from prom_faust.sink.verify.report import Difference, Kind, Report
 from prom_faust.sink.verify.service import verify
 
 __all__ = ["Difference", "Kind", "NotSettledError", "Report", "verify"]

@@ -1,27 +1,16 @@
 """What a verification found."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any
 
-from prom_faust.exceptions import PromFaustError
 from prom_faust.sink.event import Key
 
-__all__ = ["Difference", "Kind", "NotSettledError", "Progress", "Report"]
+__all__ = ["Difference", "Kind", "Progress", "Report"]
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is (0 where that is not known)."""
-
-
-class NotSettledError(PromFaustError):
-    """The sink has not applied the records that were on the topic when the verification began."""
-
-    retryable: ClassVar[bool] = True
-
-    def __init__(self, message: str, *, lag: Mapping[int, int]) -> None:
-        super().__init__(message)
-        self.lag = dict(lag)
 
 
 class Kind(Enum):

@@ -17,7 +17,7 @@ from bson.raw_bson import RawBSONDocument
 
 from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.envelope import dlq_topic
-from prom_faust.exceptions import DecodeError, TopicError, UnreachableError
+from prom_faust.exceptions import DecodeError, NotSettledError, TopicError, UnreachableError
 from prom_faust.lane.history import LogState, Position, check_history
 from prom_faust.lane.kafka import read_timestamps
 from prom_faust.lane.record import TopicPartition
@@ -29,7 +29,7 @@ from prom_faust.sink.verify.compare import Facts, Finding, differing_fields, jud
 from prom_faust.sink.verify.entry import DEAD, POISON, entry_of, entry_of_letter
 from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.mongo import Documents, decode_body, same_bytes
-from prom_faust.sink.verify.report import WRONG, Difference, Kind, NotSettledError, Progress, Report
+from prom_faust.sink.verify.report import WRONG, Difference, Kind, Progress, Report
 from prom_faust.sink.verify.spill import Spill
 
 __all__ = ["verify"]
@@ -134,8 +134,8 @@ class _Verification:
             # Whether the group still has its offsets matters to a worker that starts, not here.
             committed = min(position.applied, ends[name]) if position is not None else None
             state = LogState(begin, ends[name], committed, len(begins), timestamps.get(name))
-            options = self._projection.lane.options
-            fault = check_history(name, state, position, group=options.group, rebuild=options.rebuild)
+            lane = self._projection.lane
+            fault = check_history(name, state, position, group=lane.options.group, rebuild=lane.rebuild)
             if fault is not None:
                 raise fault
 

@@ -219,12 +219,30 @@ def test_without_a_version_function_there_is_no_version():
     assert decode(None, headers=[("x-version", b"6")]).version is None
 
 
-@pytest.mark.parametrize("version", ["true", "1.0", '"1"', "null", "9223372036854775808", "1e3"])
+@pytest.mark.parametrize("version", ["true", "1.0", '"1"', "[]", "9223372036854775808", "1e3"])
 @pytest.mark.parametrize("deleted", [b"true", b"false"])
 def test_a_version_of_another_type_is_bad(version, deleted):
     value = b'{"_deleted": %b, "version": %b}' % (deleted, version.encode())
     with pytest.raises(VersionError, match="64-bit integer"):
         decode(value, version_of="version")
+
+
+@pytest.mark.parametrize("version_of", ["version", lambda event: event.version])
+@pytest.mark.parametrize("body", [b'{"_deleted": true}', b'{"_deleted": true, "version": null}'])
+def test_a_body_that_deletes_without_a_version_is_like_a_null(version_of, body):
+    change = decode(body, version_of=version_of)
+    assert change.deletes
+    assert change.version is None
+
+
+def test_a_live_record_with_a_null_version_is_bad():
+    with pytest.raises(VersionError):
+        decode(b'{"version": null}', version_of="version")
+
+
+def test_two_schema_version_headers_are_bad():
+    with pytest.raises(DecodeError, match="2 times"):
+        decode(b"{}", headers=[("x-schema-version", b"1"), ("x-schema-version", b"2")])
 
 
 def test_a_live_record_without_its_version_is_bad():
