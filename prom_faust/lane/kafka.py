@@ -48,6 +48,8 @@ async def log_states(
     theirs = [kafka_partition(partition) for partition in wanted]
     if not theirs:
         return {}
+    # What grows is read after what must not exceed it: under steady input a commit overtakes an older end.
+    committed = {partition: await consumer.committed(kafka_partition(partition)) for partition in wanted}
     begins = await consumer.beginning_offsets(theirs)
     ends = await consumer.end_offsets(theirs)
     anchors = {
@@ -68,7 +70,7 @@ async def log_states(
         partition: LogState(
             begin=begins[kafka_partition(partition)],
             end=ends[kafka_partition(partition)],
-            committed=await consumer.committed(kafka_partition(partition)),
+            committed=committed[partition],
             partitions=len(consumer.partitions_for_topic(partition.topic) or ()),
             last_timestamp=timestamps.get(partition),
         )

@@ -19,14 +19,16 @@ class Partition:
     Args:
         token: ownership of the partition.
         hold_limit: the most held records before no new ones are taken.
+        start: the offset from which it is read.
     """
 
-    def __init__(self, token: Token, *, hold_limit: int) -> None:
+    def __init__(self, token: Token, *, hold_limit: int, start: int = 0) -> None:
         self.token = token
         self.buffered_bytes = 0
         self.in_flight = False
         self.in_flight_bytes = 0
         self.served_at = 0.0
+        self.polled_to = start
         self.error: PromFaustError | None = None
         self.held_since: dict[int, float] = {}
         self._buffer: deque[Record] = deque()
@@ -45,11 +47,17 @@ class Partition:
         """Records that come again with the next batch."""
         return len(self._held)
 
+    @property
+    def stuck(self) -> bool:
+        """Whether reading more of it would not help: it was put back, or holds too much."""
+        return self.error is not None or len(self._held) >= self._hold_limit
+
     def push(self, records: Iterable[Record]) -> None:
         """Add records as they were read."""
         for record in records:
             self._buffer.append(record)
             self.buffered_bytes += record_size(record)
+            self.polled_to = record.offset + 1
 
     def ready_at(self, now: float) -> float | None:
         """When the partition next has something to do: ``now``, a later time, or None for never.

@@ -162,7 +162,7 @@ class Lane(Service):
         wanted = self._wanted() or [NOWHERE]
         try:
             fetched = await consumer.getmany(
-                *wanted, timeout_ms=int(POLL_SECONDS * 1000), max_records=self.options.buffer
+                *wanted, timeout_ms=int(POLL_SECONDS * 1000), max_records=self.options.batch
             )
         except NoOffsetForPartitionError:
             return  # assigned, and not yet sought to where it starts
@@ -178,16 +178,33 @@ class Lane(Service):
             self._wake()
 
     def _wanted(self) -> list[KafkaPartition]:
-        """The partitions to poll: all that have nothing buffered, or all while the buffers have room."""
-        options = self.options
-        records = sum(partition.buffered for partition in self.partitions.values())
-        size = sum(partition.buffered_bytes for partition in self.partitions.values())
-        room = records < options.buffer and size < 2 * options.max_bytes
-        return [
-            kafka_partition(name)
-            for name, partition in self.partitions.items()
-            if partition.held < options.hold_limit and (room or not partition.buffered)
-        ]
+        """The partitions to poll: those that are due next, as far as the buffer reaches.
+
+        Under a backlog it is better to read much of a few partitions than a little of all: a batch then holds
+        more records of each key, and fewer documents are written.
+        """
+        size = 2 * self.options.max_bytes - sum(
+            partition.buffered_bytes for partition in self.partitions.values()
+        )
+        wanted: list[KafkaPartition] = []
+        for index in range(len(self._slots)):
+            room = self.options.buffer // len(self._slots)
+            for partition in sorted(self._mine(index), key=_served_at):
+                if room <= 0:
+                    break
+                if partition.stuck:
+                    continue
+                if partition.buffered < self.options.batch and (size > 0 or not partition.buffered):
+                    wanted.append(kafka_partition(partition.token.partition))
+                room -= min(self.options.batch, partition.buffered + self._behind(partition))
+        return wanted
+
+    def _behind(self, partition: Partition) -> int:
+        """Records of a partition that are still to be polled, as far as is known."""
+        if self.consumer is None:
+            return 0
+        end = self.consumer.highwater(kafka_partition(partition.token.partition))
+        return 0 if end is None else max(0, end - partition.polled_to)
 
     # -- batches ---------------------------------------------------------------------------------------------
 
@@ -202,6 +219,7 @@ class Lane(Service):
         while not self._stopping:
             shares = {} if self._settling else self._assemble(index)
             if shares:
+                slot.began = True
                 slot.task = asyncio.create_task(self._complete(slot, shares))
                 await asyncio.wait([slot.task])
                 if not slot.task.cancelled():
@@ -221,11 +239,12 @@ class Lane(Service):
 
     def _assemble(self, index: int) -> dict[TopicPartition, Share]:
         now = self.loop.time()
-        records, size = self.options.batch, self.options.max_bytes
+        # Slots begin with different sizes, or they would all decode, and then all write, at the same time.
+        records = self.options.batch // (1 if self._slots[index].began else index + 1)
+        size = self.options.max_bytes
         shares: dict[TopicPartition, Share] = {}
-        mine = self._mine(index)
         # The one that waited longest first, or a busy partition would starve the others.
-        for partition in sorted(mine, key=lambda candidate: candidate.served_at):
+        for partition in sorted(self._mine(index), key=_served_at):
             if records <= 0 or size <= 0:
                 break
             if (ready := partition.ready_at(now)) is None or ready > now:
@@ -350,7 +369,7 @@ class Lane(Service):
             elif offset > log.committed:
                 logger.warning("%s: records before offset %d are gone: %s", self.label, offset, name)
             consumer.seek(kafka_partition(name), offset)
-            self.partitions[name] = Partition(Token(name), hold_limit=self.options.hold_limit)
+            self.partitions[name] = Partition(Token(name), start=offset, hold_limit=self.options.hold_limit)
         self._wake()
 
     @Service.task
@@ -417,6 +436,7 @@ class _Slot:
 
     def __init__(self) -> None:
         self.wakeup = asyncio.Event()
+        self.began = False
         self.task: asyncio.Task[None] | None = None
         self.delivery: Delivery | None = None
 
@@ -439,6 +459,10 @@ class _Slot:
             self.delivery.cancel()
         elif self.task is not None:
             self.task.cancel()
+
+
+def _served_at(partition: Partition) -> float:
+    return partition.served_at
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

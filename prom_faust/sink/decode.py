@@ -37,6 +37,8 @@ def schema_version(record: Record) -> int | None:
     Raises:
         DecodeError: the header is there and is no version.
     """
+    if not record.headers:
+        return None
     found = [value for name, value in record.headers if name == SCHEMA_VERSION_HEADER]
     if not found:
         return None
