@@ -8,7 +8,7 @@ from benchmarks.contenders import CONTENDERS, Contender, run_contender
 from benchmarks.measurement import Measurement
 from benchmarks.servers import Progress, Stack
 from benchmarks.topics import fill
-from benchmarks.workload import Keys
+from benchmarks.workload import Keys, length_of
 
 __all__ = ["WORKLOADS", "Results", "measure_memory", "measure_speed"]
 
@@ -54,8 +54,8 @@ def measure_speed(
         progress: told what is running.
     """
     for keys in workloads:
-        progress(f"writing {records:,} records with {keys} keys to Kafka")
-        asyncio.run(fill(stack.kafka.url, keys, records))
+        progress(f"writing {length_of(keys, records):,} records with {keys} keys to Kafka")
+        asyncio.run(fill(stack.kafka.url, keys, length_of(keys, records)))
     for number in range(rounds):
         turned = [*contenders[number % len(contenders) :], *contenders[: number % len(contenders)]]
         for keys in workloads:

@@ -10,10 +10,21 @@ import orjson
 
 from prom_faust.lane.record import PlainRecord
 
-__all__ = ["COLLECTION", "HOT_KEYS", "PARTITIONS", "Keys", "distinct_keys", "events", "records", "topic_of"]
+__all__ = [
+    "COLLECTION",
+    "HOT_KEYS",
+    "PARTITIONS",
+    "Keys",
+    "distinct_keys",
+    "events",
+    "length_of",
+    "records",
+    "topic_of",
+]
 
 PARTITIONS = 8
 HOT_KEYS = 5_000
+HOT_LENGTH = 4
 COLLECTION = "processes"
 
 Keys = Literal["unique", "hot"]
@@ -30,6 +41,15 @@ class Event:
     partition: int
     key: str
     fields: dict[str, Any]
+
+
+def length_of(keys: Keys, count: int) -> int:
+    """How many records the topic holds for a run of ``count``.
+
+    With hot keys the sink needs a backlog of several windows of each partition to show its pace; a path that
+    writes every record has the same pace on fewer.
+    """
+    return count * HOT_LENGTH if keys == "hot" else count
 
 
 def topic_of(keys: Keys) -> str:

@@ -1,7 +1,6 @@
 """A record, decoded: what kind of change it is, of which key, with which version."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from prom_faust.lane.record import Record
 from prom_faust.sink.order import Rank, position_of, rank_of
@@ -12,9 +11,8 @@ Key = str | int
 """What can stand in ``_key``: text or a 64-bit integer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One record's effect on one key.
+class Change(NamedTuple):
+    """One record's effect on one key. A tuple, because one is made per record: 0.3 us instead of 1.
 
     Attributes:
         key: the document's key.

@@ -43,7 +43,9 @@ def ends_with(worker, *texts, seconds=30.0):
 
 
 def the_error(worker):
-    lines = [line for line in worker.log.read_text().splitlines() if re.search(r"CRITICAL\] \w+Error: ", line)]
+    lines = [
+        line for line in worker.log.read_text().splitlines() if re.search(r"CRITICAL\] \w+Error: ", line)
+    ]
     assert len(lines) == 1, worker.tail(80)
     return lines[0]
 
