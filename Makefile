@@ -27,7 +27,12 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(MAKE) --no-print-directory check
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python -m pytest -n 2 -m "not alone"
+	@$(BIN)/python -m pytest -m alone
+endif
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks $(ARGS)

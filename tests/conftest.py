@@ -11,6 +11,7 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from prom_faust.local import KafkaServer, MongoServer, free_port
+from tests.support.hub import Hub
 from tests.support.kafka import Topics
 
 
@@ -51,3 +52,11 @@ async def database(mongo: MongoServer, unique: str):
     yield client.get_database(unique)
     await client.drop_database(unique)
     await client.close()
+
+
+@pytest.fixture(scope="session")
+def hub(kafka: KafkaServer, mongo: MongoServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """The event hub of ``agents/``; a test starts as many workers of it as it needs."""
+    hub = Hub(kafka, mongo, tmp_path_factory.mktemp("workers"))
+    yield hub
+    hub.close()

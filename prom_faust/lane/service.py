@@ -167,8 +167,7 @@ class Lane(Service):
         except NoOffsetForPartitionError:
             return  # assigned, and not yet sought to where it starts
         except OffsetOutOfRangeError as error:
-            logger.warning("%s: %r", self.label, error)
-            await self._check_history()
+            await self._out_of_range(consumer, error.args[0])
             return
         for theirs, records in fetched.items():
             partition = self.partitions.get(TopicPartition(theirs.topic, theirs.partition))
@@ -176,6 +175,22 @@ class Lane(Service):
                 partition.push(records)
         if fetched:
             self._wake()
+
+    async def _out_of_range(self, consumer: AIOKafkaConsumer, offsets: Mapping[KafkaPartition, int]) -> None:
+        """Where we read there is no log: it is another log, or retention has overtaken us."""
+        try:
+            await self._check_history()
+        except UnreachableError as error:
+            logger.warning("%s: %s", self.label, error)
+            return
+        begins = await consumer.beginning_offsets(list(offsets))
+        for theirs, begin in begins.items():
+            partition = self.partitions.get(TopicPartition(theirs.topic, theirs.partition))
+            if partition is not None and offsets[theirs] < begin:
+                logger.warning(
+                    "%s: records %d to %d of %s are gone", self.label, offsets[theirs], begin, theirs
+                )
+                consumer.seek(theirs, begin)
 
     def _wanted(self) -> list[KafkaPartition]:
         """The partitions to poll: those that are due next, as far as the buffer reaches.
@@ -220,7 +235,7 @@ class Lane(Service):
             shares = {} if self._settling else self._assemble(index)
             if shares:
                 slot.began = True
-                slot.task = asyncio.create_task(self._complete(slot, shares))
+                slot.task = asyncio.create_task(self._complete(slot, shares, self._held_since(shares)))
                 await asyncio.wait([slot.task])
                 if not slot.task.cancelled():
                     slot.task.result()
@@ -240,7 +255,7 @@ class Lane(Service):
     def _assemble(self, index: int) -> dict[TopicPartition, Share]:
         now = self.loop.time()
         # Slots begin with different sizes, or they would all decode, and then all write, at the same time.
-        records = self.options.batch // (1 if self._slots[index].began else index + 1)
+        records = max(1, self.options.batch // (1 if self._slots[index].began else index + 1))
         size = self.options.max_bytes
         shares: dict[TopicPartition, Share] = {}
         # The one that waited longest first, or a busy partition would starve the others.
@@ -257,13 +272,20 @@ class Lane(Service):
                 size -= partition.in_flight_bytes
         return shares
 
-    async def _complete(self, slot: "_Slot", shares: dict[TopicPartition, Share]) -> None:
-        """See one batch through the agent, however often the agent crashes over it, or until it is revoked."""
-        held_since = {
+    def _held_since(self, names: Iterable[TopicPartition]) -> dict[tuple[TopicPartition, int], float]:
+        return {
             (name, offset): since
-            for name in shares
+            for name in names
             for offset, since in self.partitions[name].held_since.items()
         }
+
+    async def _complete(
+        self,
+        slot: "_Slot",
+        shares: dict[TopicPartition, Share],
+        held_since: Mapping[tuple[TopicPartition, int], float],
+    ) -> None:
+        """See one batch through the agent, however often the agent crashes over it, or until it is revoked."""
         backoff = Backoff()
         while all(share.token.valid for share in shares.values()):
             for share in shares.values():
@@ -361,13 +383,18 @@ class Lane(Service):
         if consumer is None or not names:
             return
         logs = await self._logs(consumer, names)
+        starts = {name: start_offset(log, self.options.reset) for name, log in logs.items()}
         for name, log in logs.items():
-            offset = start_offset(log, self.options.reset)
             if log.committed is None:
                 # From here on a group without a committed offset has lost it.
-                await consumer.commit({kafka_partition(name): offset})
-            elif offset > log.committed:
-                logger.warning("%s: records before offset %d are gone: %s", self.label, offset, name)
+                async with asyncio.timeout(self.options.commit_timeout):
+                    await consumer.commit({kafka_partition(name): starts[name]})
+            elif starts[name] > log.committed:
+                logger.warning(
+                    "%s: records %d to %d of %s are gone", self.label, log.committed, starts[name], name
+                )
+        # All at once: an attempt that fails half-way is made again, and must not have begun.
+        for name, offset in starts.items():
             consumer.seek(kafka_partition(name), offset)
             self.partitions[name] = Partition(Token(name), start=offset, hold_limit=self.options.hold_limit)
         self._wake()

@@ -11,6 +11,8 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+pytestmark = pytest.mark.alone
+
 NINE = {"processId", "name", "host", "pid", "sid", "cpu_pct", "mem_mb", "last_seen_ts", "status"}
 PARTITIONS = 8
 LIVE = {"_deleted": {"$exists": False}}

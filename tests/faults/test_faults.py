@@ -24,6 +24,7 @@ SECONDS = float(os.environ.get("FAULT_SECONDS", "100"))
 WINDOWS = os.environ.get("FAULT_WINDOWS", "500,10000,10000").split(",")
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("seed", "window"), [(seed, WINDOWS[n % len(WINDOWS)]) for n, seed in enumerate(SEEDS)]

@@ -15,10 +15,11 @@ ROOT = Path(__file__).parents[2]
 class FaustWorker:
     """One ``faust worker`` in a process of its own; leaving the context kills it."""
 
-    def __init__(self, app: str, log: Path, env: Mapping[str, str], *, args: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: str, log: Path, env: Mapping[str, str], *, folder: Path = ROOT) -> None:
         self.log = log
+        self.folder = folder
         self._command = [
-            sys.executable, "-m", "faust", "-A", app, "worker", "-l", "info", "--without-web", *args
+            sys.executable, "-m", "faust", "-A", app, "worker", "-l", "info", "--without-web"
         ]  # fmt: skip
         self._env = {**os.environ, **env}
         self.process: subprocess.Popen[bytes] | None = None
@@ -26,7 +27,12 @@ class FaustWorker:
     def start(self) -> Self:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                self._command,
+                cwd=self.folder,
+                env=self._env,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         return self
 

@@ -1,4 +1,4 @@
-"""The event hub on the session's servers, with settings that make it quick."""
+"""The event hub on two servers, with settings that make it quick."""
 
 import os
 import subprocess
@@ -6,7 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from pymongo import MongoClient
 
 from prom_faust.local import free_port
@@ -87,10 +86,3 @@ class Hub:
             worker.kill()
             worker.wait()
         self.client.close()
-
-
-@pytest.fixture(scope="session")
-def hub(kafka, mongo, tmp_path_factory):
-    hub = Hub(kafka, mongo, tmp_path_factory.mktemp("workers"))
-    yield hub
-    hub.close()

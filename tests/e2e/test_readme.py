@@ -1,0 +1,71 @@
+"""The README's example, run as it stands there: its code, its commands, its printed output."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from tests.support.worker import ROOT, FaustWorker
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def block(mark):
+    """The code block that follows a comment."""
+    return re.search(rf"<!-- {re.escape(mark)} -->\n```\w*\n(.*?)```", README, re.DOTALL)[1]
+
+
+def run(folder, *command):
+    return subprocess.run(
+        [sys.executable, "-m", "faust", "-A", "shop", *command],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def environment(folder):
+    return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "COLUMNS": "200"}
+
+
+@pytest.fixture
+def shop(kafka, mongo, tmp_path):
+    code = block("example: shop.py")
+    for there, here in [("kafka://127.0.0.1:9092", kafka.url), ("mongodb://127.0.0.1:27017", mongo.url)]:
+        assert code.count(there) == 1
+        code = code.replace(there, here)
+    (tmp_path / "shop.py").write_text(code)
+    return tmp_path
+
+
+async def test_the_example_prints_what_the_readme_says(shop, mongo):
+    worker = FaustWorker("shop", shop / "log", environment(shop), folder=shop)
+    with worker, MongoClient(mongo.url, directConnection=True) as client:
+        worker.until("Worker ready")
+        filled = run(shop, "fill")
+        assert filled.returncode == 0, filled.stderr
+        deadline = time.monotonic() + 30
+        while client.shop.orders.count_documents({"_deleted": {"$exists": False}}) != 2:
+            assert time.monotonic() < deadline, worker.tail()
+            time.sleep(0.1)
+        verified = run(shop, "sink", "verify", "orders")
+        assert verified.returncode == 0, verified.stderr
+        found = list(client.shop.orders.find({"_deleted": {"$exists": False}}, {"_id": 0}).sort("_key"))
+        worker.stop()
+    promised = block("output: faust -A shop sink verify orders").splitlines()
+    printed = [line.rstrip() for line in verified.stdout.splitlines()]
+    assert printed[:-1] == promised[:-1]
+    assert re.fullmatch(r" *[\d.]+  seconds, \d+ records/s", printed[-1])
+    wanted = [ast.literal_eval(line) for line in block("documents").splitlines()]
+    for document in (*found, *wanted):
+        del document["_ts"]
+    assert found == wanted

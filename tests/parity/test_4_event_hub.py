@@ -1,0 +1,77 @@
+"""Section 4, its publishing half: heartbeats in, ``process.state`` out, over 8 partitions, ``MONGO_URL``.
+
+The partitioned analyzer of section 4 has a file of its own when it lands.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support.hub import ROOT
+
+
+@pytest.fixture(scope="module")
+def worker(hub):
+    worker = hub.start_worker(EVENT_HUB_COLLECT="false")
+    hub.until(hub.processes.index_information, lambda found: "_key_1" in found)
+    yield worker
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+
+
+async def test_a_heartbeat_becomes_a_state_and_a_document(hub, worker, topics):
+    key = "host-c:11:22"
+    heartbeat = {"pid": 11, "name": "web", "host": "host-c", "cpu_pct": 2.5, "mem_mb": 30.0}
+    deadline = time.monotonic() + 40.0
+    states = []
+    while not states and time.monotonic() < deadline:
+        # A worker that has just started may not have its partitions yet.
+        sent = await topics.send("heartbeat.received", key, heartbeat)
+        states = [
+            json.loads(r.value)
+            for r in await topics.read("process.state")
+            if r.key == key.encode() and r.value
+        ]
+    assert states[-1] == {
+        "processId": key,
+        "name": "web",
+        "host": "host-c",
+        "pid": 11,
+        "cpu_pct": 2.5,
+        "mem_mb": 30.0,
+        "last_seen_ts": states[-1]["last_seen_ts"],
+        "status": "alive",
+    }
+    assert isinstance(states[-1]["last_seen_ts"], int)
+    assert states[-1]["last_seen_ts"] <= sent.timestamp
+    hub.until(
+        lambda: hub.processes.find_one({"_key": key}), lambda found: found and found["status"] == "alive"
+    )
+
+
+async def test_all_topics_of_the_hub_have_eight_partitions(hub, worker, topics):
+    for name in ("heartbeat.received", "process.silent", "process.state"):
+        assert len(await topics.ends(name)) == 8
+
+
+@pytest.mark.parametrize(
+    ("url", "database"),
+    [(None, "prom"), ("mongodb://127.0.0.1:27999", "prom"), ("mongodb://127.0.0.1:27999/other", "other")],
+)
+def test_mongo_url_names_the_database_and_has_a_default(url, database):
+    code = "from agents.app import prom, settings; print(prom.database.name, settings.mongo_url)"
+    env = {name: value for name, value in os.environ.items() if name != "MONGO_URL"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env | ({} if url is None else {"MONGO_URL": url}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [database, url or "mongodb://127.0.0.1:27017/prom"]
