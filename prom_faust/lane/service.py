@@ -203,9 +203,11 @@ class Lane(Service):
         )
         wanted: list[KafkaPartition] = []
         for index in range(len(self._slots)):
+            mine = sorted(self._mine(index), key=_served_at)
             room = self.options.buffer // len(self._slots)
-            for partition in sorted(self._mine(index), key=_served_at):
-                if room <= 0:
+            full = sum(partition.buffered for partition in mine) >= room
+            for partition in mine:
+                if room <= 0 or full:
                     break
                 if partition.stuck:
                     continue

@@ -11,7 +11,7 @@ STATE = {
     "name": "db",
     "host": "host-b",
     "pid": 1,
-    "sid": "9",
+    "sid": 9,
     "cpu_pct": 1.5,
     "mem_mb": 20.25,
     "last_seen_ts": 1_700_000_000_000,
