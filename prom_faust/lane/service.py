@@ -36,6 +36,8 @@ POLL_SECONDS = 0.2
 NOWHERE = KafkaPartition("", 0)
 """Polled while every buffer is full: the group sees a live member, and what was read ahead stays."""
 CLOSE_SECONDS = 5.0
+CONFIRM_SECONDS = (0.5, 1.5)
+"""The pauses between looks at a log that is not as it was left."""
 
 
 class PositionStore(Protocol):
@@ -384,7 +386,7 @@ class Lane(Service):
         consumer = self.consumer
         if consumer is None or not names:
             return
-        logs = await self._logs(consumer, names)
+        logs = await self._confirmed_logs(consumer, names)
         starts = {name: start_offset(log, self.options.reset) for name, log in logs.items()}
         for name, log in logs.items():
             if log.committed is None:
@@ -416,10 +418,32 @@ class Lane(Service):
         if consumer is None or not names:
             return
         try:
-            await self._logs(consumer, names)
+            await self._confirmed_logs(consumer, names)
         except LostHistoryError as error:
             if self.consumer is consumer and self.partitions:
                 self._end_worker(error)
+
+    async def _confirmed_logs(
+        self, consumer: AIOKafkaConsumer, names: list[TopicPartition]
+    ) -> dict[TopicPartition, LogState]:
+        """The state of the logs, as several looks agree on it.
+
+        For a moment after a restart a broker shows its state up to an older high watermark: groups without
+        offsets, logs that end too early. To believe it would stop a healthy worker, or start a group anew.
+
+        Raises:
+            LostHistoryError: every look says so.
+        """
+        for pause in CONFIRM_SECONDS:
+            try:
+                logs = await self._logs(consumer, names)
+            except LostHistoryError as error:
+                logger.warning("%s: %s; looking again in %g s", self.label, error, pause)
+            else:
+                if all(log.committed is not None for log in logs.values()):
+                    return logs
+            await asyncio.sleep(pause)
+        return await self._logs(consumer, names)
 
     async def _logs(
         self, consumer: AIOKafkaConsumer, names: list[TopicPartition]
