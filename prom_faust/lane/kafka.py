@@ -3,23 +3,40 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from prom_faust.clients import Clients
-from prom_faust.lane.history import LogState, Position
+from prom_faust.exceptions import LostHistoryError
+from prom_faust.lane.history import LogState, Position, check_history
 from prom_faust.lane.record import TopicPartition
 
-__all__ = ["Committer", "kafka_partition", "log_states", "read_timestamps"]
+__all__ = [
+    "Committer",
+    "LogComparison",
+    "PositionStore",
+    "kafka_partition",
+    "log_states",
+    "read_timestamps",
+]
 
 logger = logging.getLogger(__name__)
 
 ANCHOR_FETCH_BYTES = 1024
 ANCHOR_SECONDS = 5.0
 COMMIT_RETRY_SECONDS = 1.0
+CONFIRM_SECONDS = (0.5, 1.5)
+"""The pauses between looks at a log that is not as it was left."""
+
+
+class PositionStore(Protocol):
+    """Where applied positions are stored beside the data. The lane only reads it."""
+
+    async def load_positions(self, topic: str) -> Mapping[int, Position]:
+        """Partition number to position."""
 
 
 def kafka_partition(partition: TopicPartition) -> KafkaPartition:
@@ -103,6 +120,74 @@ async def read_timestamps(
     finally:
         await reader.stop()
     return found
+
+
+class LogComparison:
+    """Compares logs with the positions that are stored beside the data.
+
+    Args:
+        clients: opens the reader that looks at the last applied records.
+        topic: the topic.
+        group: the consumer group.
+        positions: where positions are stored, or None.
+        rebuild: gives what an operator should do about lost history.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        *,
+        topic: str,
+        group: str,
+        positions: PositionStore | None,
+        rebuild: Callable[[], str],
+    ) -> None:
+        self._clients = clients
+        self._topic = topic
+        self._group = group
+        self._positions = positions
+        self._rebuild = rebuild
+
+    async def compare(
+        self, consumer: AIOKafkaConsumer, names: list[TopicPartition]
+    ) -> dict[TopicPartition, LogState]:
+        """The state of the logs, as several looks agree on it.
+
+        For a moment after a restart a broker shows its state up to an older high watermark: groups without
+        offsets, logs that end too early. To believe it would stop a healthy worker, or start a group anew.
+
+        Raises:
+            LostHistoryError: every look says so.
+        """
+        for pause in CONFIRM_SECONDS:
+            try:
+                logs = await self._look(consumer, names)
+            except LostHistoryError as error:
+                logger.warning("%s; looking again in %g s", error, pause)
+            else:
+                if all(log.committed is not None for log in logs.values()):
+                    return logs
+            await asyncio.sleep(pause)
+        return await self._look(consumer, names)
+
+    async def _look(
+        self, consumer: AIOKafkaConsumer, names: list[TopicPartition]
+    ) -> dict[TopicPartition, LogState]:
+        """The state of the logs, compared with what is stored.
+
+        Raises:
+            LostHistoryError: a log is not the one at which the sink stopped.
+        """
+        store = self._positions
+        stored = {} if store is None else await store.load_positions(self._topic)
+        logs = await log_states(self._clients, consumer, names, stored)
+        for name, log in logs.items():
+            error = check_history(
+                name, log, stored.get(name.partition), group=self._group, rebuild=self._rebuild()
+            )
+            if error is not None:
+                raise error
+        return logs
 
 
 class Committer:

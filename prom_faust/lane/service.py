@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
@@ -20,14 +20,15 @@ from mode import Service
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
 from prom_faust.exceptions import LostHistoryError, UnreachableError
-from prom_faust.lane.agent import BatchAgent, Delivery
-from prom_faust.lane.batch import Batch, Share, Token
-from prom_faust.lane.history import LogState, Position, Reset, check_history, start_offset
-from prom_faust.lane.kafka import Committer, kafka_partition, log_states
+from prom_faust.lane.agent import BatchAgent
+from prom_faust.lane.batch import Token
+from prom_faust.lane.history import Reset, start_offset
+from prom_faust.lane.kafka import Committer, LogComparison, PositionStore, kafka_partition
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import TopicPartition
+from prom_faust.lane.tasks import Flights
 
-__all__ = ["Lane", "LaneOptions", "PositionStore"]
+__all__ = ["Lane", "LaneOptions"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +37,6 @@ POLL_SECONDS = 0.2
 NOWHERE = KafkaPartition("", 0)
 """Polled while every buffer is full: the group sees a live member, and what was read ahead stays."""
 CLOSE_SECONDS = 5.0
-CONFIRM_SECONDS = (0.5, 1.5)
-"""The pauses between looks at a log that is not as it was left."""
-
-
-class PositionStore(Protocol):
-    """Where applied positions are stored beside the data. The lane only reads it."""
-
-    async def load_positions(self, topic: str) -> Mapping[int, Position]:
-        """Partition number to position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +96,25 @@ class Lane(Service):
         self.clients = clients
         self.agent = agent
         self.options = options
-        self.positions = positions
         self.partitions: dict[TopicPartition, Partition] = {}
         self.consumer: AIOKafkaConsumer | None = None
         self.committer = Committer(lambda: self.consumer, timeout=options.commit_timeout)
-        self._slots = [_Slot() for _ in range(agent.concurrency)]
-        self._settling = False
+        self._history = LogComparison(
+            clients,
+            topic=options.topic,
+            group=options.group,
+            positions=positions,
+            rebuild=lambda: self.rebuild,
+        )
+        self._flights = Flights(
+            agent,
+            self.partitions,
+            batch=options.batch,
+            max_bytes=options.max_bytes,
+            retry_after=options.retry_after,
+            done=self.committer.mark,
+            label=self.label,
+        )
         self._starting: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
 
@@ -176,7 +181,7 @@ class Lane(Service):
             if partition is not None:
                 partition.push(records)
         if fetched:
-            self._wake()
+            self._flights.wake()
 
     async def _out_of_range(self, consumer: AIOKafkaConsumer, offsets: Mapping[KafkaPartition, int]) -> None:
         """Where we read there is no log: it is another log, or retention has overtaken us."""
@@ -204,9 +209,9 @@ class Lane(Service):
             partition.buffered_bytes for partition in self.partitions.values()
         )
         wanted: list[KafkaPartition] = []
-        for index in range(len(self._slots)):
-            mine = sorted(self._mine(index), key=_served_at)
-            room = self.options.buffer // len(self._slots)
+        for index in range(len(self._flights)):
+            mine = self._flights.of_slot(index)
+            room = self.options.buffer // len(self._flights)
             full = sum(partition.buffered for partition in mine) >= room
             for partition in mine:
                 if room <= 0 or full:
@@ -225,102 +230,11 @@ class Lane(Service):
         end = self.consumer.highwater(kafka_partition(partition.token.partition))
         return 0 if end is None else max(0, end - partition.polled_to)
 
-    # -- batches ---------------------------------------------------------------------------------------------
-
     async def on_started(self) -> None:
         """Start a worker for each batch that may be in flight."""
-        for index in range(len(self._slots)):
-            self.add_future(self._work(index))
+        for index in range(len(self._flights)):
+            self.add_future(self._flights.work(index, lambda: self._stopping))
         self.add_future(self.committer.run())
-
-    async def _work(self, index: int) -> None:
-        slot = self._slots[index]
-        while not self._stopping:
-            shares = {} if self._settling else self._assemble(index)
-            if shares:
-                slot.began = True
-                slot.task = asyncio.create_task(self._complete(slot, shares, self._held_since(shares)))
-                await asyncio.wait([slot.task])
-                if not slot.task.cancelled():
-                    slot.task.result()
-            else:
-                await slot.wait(self._next_ready(index))
-
-    def _mine(self, index: int) -> list[Partition]:
-        """The partitions of one slot: each belongs to one, so two batches of it are never in flight."""
-        names = sorted(self.partitions)
-        return [self.partitions[name] for name in names[index :: len(self._slots)]]
-
-    def _next_ready(self, index: int) -> float:
-        now = self.loop.time()
-        times = [partition.ready_at(now) for partition in self._mine(index)]
-        return min([at - now for at in times if at is not None and at > now], default=1.0)
-
-    def _assemble(self, index: int) -> dict[TopicPartition, Share]:
-        now = self.loop.time()
-        # Slots begin with different sizes, or they would all decode, and then all write, at the same time.
-        records = max(1, self.options.batch // (1 if self._slots[index].began else index + 1))
-        size = self.options.max_bytes
-        shares: dict[TopicPartition, Share] = {}
-        # The one that waited longest first, or a busy partition would starve the others.
-        for partition in sorted(self._mine(index), key=_served_at):
-            if records <= 0 or size <= 0:
-                break
-            if (ready := partition.ready_at(now)) is None or ready > now:
-                continue
-            taken = partition.take(records, size)
-            if taken:
-                partition.served_at = now
-                shares[partition.token.partition] = Share(partition.token, taken)
-                records -= len(taken)
-                size -= partition.in_flight_bytes
-        return shares
-
-    def _held_since(self, names: Iterable[TopicPartition]) -> dict[tuple[TopicPartition, int], float]:
-        return {
-            (name, offset): since
-            for name in names
-            for offset, since in self.partitions[name].held_since.items()
-        }
-
-    async def _complete(
-        self,
-        slot: "_Slot",
-        shares: dict[TopicPartition, Share],
-        held_since: Mapping[tuple[TopicPartition, int], float],
-    ) -> None:
-        """See one batch through the agent, however often the agent crashes over it, or until it is revoked."""
-        backoff = Backoff()
-        while all(share.token.valid for share in shares.values()):
-            for share in shares.values():
-                share.held.clear()
-                share.put_back = None
-            batch = Batch(shares, held_since=held_since, clock=self.loop.time)
-            slot.delivery = Delivery(batch)
-            await self.agent.deliver(slot.delivery)
-            await asyncio.wait([slot.delivery.done])
-            if slot.delivery.done.cancelled():
-                return
-            error = slot.delivery.done.exception()
-            if error is None:
-                self._settle(batch)
-                return
-            delay = backoff.next()
-            logger.warning("%s: %s; the batch is sent again in %.1f s", self.label, error, delay)
-            batch.waiting = True
-            await self.sleep(delay)
-
-    def _settle(self, batch: Batch) -> None:
-        now = self.loop.time()
-        for name, share in batch.shares.items():
-            if not share.token.valid:
-                continue
-            offset = self.partitions[name].settle(share, now=now, retry_after=self.options.retry_after)
-            self.committer.mark(name, offset)
-
-    def _wake(self) -> None:
-        for slot in self._slots:
-            slot.wakeup.set()
 
     # -- ownership -------------------------------------------------------------------------------------------
 
@@ -337,14 +251,8 @@ class Lane(Service):
     async def _release(self, timeout: float) -> None:
         """Let go of all partitions within ``timeout`` seconds."""
         await self._cancel_starting()
-        self._settling = True
         try:
-            await self._quiesce([slot for slot in self._slots if not slot.waiting], timeout * 0.6)
-            for partition in self.partitions.values():
-                partition.token.valid = False
-            for slot in self._slots:
-                slot.cancel()
-            await self._quiesce(self._slots, timeout * 0.2)
+            await self._flights.land(finish=timeout * 0.6, cancel=timeout * 0.2)
             try:
                 async with asyncio.timeout(timeout * 0.2):
                     await self.committer.flush()
@@ -353,13 +261,6 @@ class Lane(Service):
         finally:
             self.committer.forget()
             self.partitions.clear()
-            self._settling = False
-
-    @staticmethod
-    async def _quiesce(slots: Iterable["_Slot"], timeout: float) -> None:
-        tasks = [slot.task for slot in slots if slot.task is not None and not slot.task.done()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout)
 
     async def _cancel_starting(self) -> None:
         if self._starting is not None and self._starting is not asyncio.current_task():
@@ -386,7 +287,7 @@ class Lane(Service):
         consumer = self.consumer
         if consumer is None or not names:
             return
-        logs = await self._confirmed_logs(consumer, names)
+        logs = await self._history.compare(consumer, names)
         starts = {name: start_offset(log, self.options.reset) for name, log in logs.items()}
         for name, log in logs.items():
             if log.committed is None:
@@ -401,7 +302,7 @@ class Lane(Service):
         for name, offset in starts.items():
             consumer.seek(kafka_partition(name), offset)
             self.partitions[name] = Partition(Token(name), start=offset, hold_limit=self.options.hold_limit)
-        self._wake()
+        self._flights.wake()
 
     @Service.task
     async def _watch_history(self) -> None:
@@ -418,51 +319,10 @@ class Lane(Service):
         if consumer is None or not names:
             return
         try:
-            await self._confirmed_logs(consumer, names)
+            await self._history.compare(consumer, names)
         except LostHistoryError as error:
             if self.consumer is consumer and self.partitions:
                 self._end_worker(error)
-
-    async def _confirmed_logs(
-        self, consumer: AIOKafkaConsumer, names: list[TopicPartition]
-    ) -> dict[TopicPartition, LogState]:
-        """The state of the logs, as several looks agree on it.
-
-        For a moment after a restart a broker shows its state up to an older high watermark: groups without
-        offsets, logs that end too early. To believe it would stop a healthy worker, or start a group anew.
-
-        Raises:
-            LostHistoryError: every look says so.
-        """
-        for pause in CONFIRM_SECONDS:
-            try:
-                logs = await self._logs(consumer, names)
-            except LostHistoryError as error:
-                logger.warning("%s: %s; looking again in %g s", self.label, error, pause)
-            else:
-                if all(log.committed is not None for log in logs.values()):
-                    return logs
-            await asyncio.sleep(pause)
-        return await self._logs(consumer, names)
-
-    async def _logs(
-        self, consumer: AIOKafkaConsumer, names: list[TopicPartition]
-    ) -> dict[TopicPartition, LogState]:
-        """The state of the logs, compared with what is stored.
-
-        Raises:
-            LostHistoryError: a log is not the one at which the sink stopped.
-        """
-        store = self.positions
-        stored = {} if store is None else await store.load_positions(self.options.topic)
-        logs = await log_states(self.clients, consumer, names, stored)
-        for name, log in logs.items():
-            error = check_history(
-                name, log, stored.get(name.partition), group=self.options.group, rebuild=self.rebuild
-            )
-            if error is not None:
-                raise error
-        return logs
 
     def _end_worker(self, error: LostHistoryError) -> None:
         """End the worker with one line; ``Service.crash`` would add a traceback of ours that helps nobody."""
@@ -476,46 +336,12 @@ class Lane(Service):
 
     async def on_stop(self) -> None:
         """Wait until the batches in flight are done or given up, and the group is left."""
-        self._wake()
+        self._flights.wake()
         try:
             async with asyncio.timeout(self.options.drain_timeout + CLOSE_SECONDS):
                 await self._closed.wait()
         except TimeoutError:
             logger.warning("%s: not drained in time; what is left will be done again", self.label)
-
-
-class _Slot:
-    """Room for one batch in flight."""
-
-    def __init__(self) -> None:
-        self.wakeup = asyncio.Event()
-        self.began = False
-        self.task: asyncio.Task[None] | None = None
-        self.delivery: Delivery | None = None
-
-    @property
-    def waiting(self) -> bool:
-        """Whether its batch waits for a server, so that a revocation need not wait for the batch."""
-        return self.delivery is not None and self.delivery.batch.waiting
-
-    async def wait(self, timeout: float) -> None:
-        try:
-            async with asyncio.timeout(timeout):
-                await self.wakeup.wait()
-        except TimeoutError:
-            pass
-        self.wakeup.clear()
-
-    def cancel(self) -> None:
-        """Stop the work; a batch that only waits to be sent again is given up at once."""
-        if self.delivery is not None and not self.delivery.done.done():
-            self.delivery.cancel()
-        elif self.task is not None:
-            self.task.cancel()
-
-
-def _served_at(partition: Partition) -> float:
-    return partition.served_at
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
