@@ -8,7 +8,8 @@
     ├── LostHistoryError          the log or the group is not the one that the sink stopped at
     │   ├── TopicRecreatedError   the topic was deleted and created again
     │   ├── PartitionCountError   the topic's partition count changed under a sink
-    │   └── GroupExpiredError     the consumer group lost its committed offsets
+    │   ├── GroupExpiredError     the consumer group lost its committed offsets
+    │   └── PositionLostError     the database lost what was stored beside the data
     ├── RecordError               one record is bad; it belongs into the dead-letter queue
     │   ├── DecodeError           its bytes are not what the topic should hold
     │   ├── KeyMismatchError      its record key is missing or is not the key of its value
@@ -40,6 +41,7 @@ __all__ = [
     "LostHistoryError",
     "NotSettledError",
     "PartitionCountError",
+    "PositionLostError",
     "PromFaustError",
     "RecordError",
     "RevokedError",
@@ -90,6 +92,10 @@ class PartitionCountError(LostHistoryError):
 
 class GroupExpiredError(LostHistoryError):
     """The sink has a stored position but its consumer group has no committed offset."""
+
+
+class PositionLostError(LostHistoryError):
+    """The consumer group has committed offsets but no position is stored: the database was emptied."""
 
 
 class RecordError(PromFaustError):

@@ -17,11 +17,16 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="PROM_FAUST_", frozen=True, extra="forbid", populate_by_name=True
+        env_prefix="PROM_FAUST_",
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     mongo_url: str = Field(
         "mongodb://127.0.0.1:27017/prom",
+        repr=False,  # it may hold a password
         validation_alias=AliasChoices("PROM_FAUST_MONGO_URL", "MONGO_URL"),
         description="MongoDB's URL; its path names the database, `prom` by default. Also read from `MONGO_URL`.",
     )
@@ -60,4 +65,4 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ConfigurationError(f"wrong settings: {faults}") from error
+        raise ConfigurationError(f"wrong settings: {faults}") from None  # the cause would show the values

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from prom_faust.exceptions import DecodeError, RecordError
 from prom_faust.lane.record import PlainRecord, Record
 
-__all__ = ["DeadLetter", "decode", "dlq_topic", "encode", "letter_of"]
+__all__ = ["DeadLetter", "decode", "dlq_topic", "encode", "letter_of", "value_of"]
 
 PREFIX = "x-dlq-"
 MESSAGE_LIMIT = 4_000
@@ -67,7 +67,7 @@ def letter_of(record: Record, error: RecordError, *, consumer: str, died_at: int
 
 
 def encode(letter: DeadLetter) -> Headers:
-    """All headers of the letter: the record's own first, then ours. Key and value are the record's."""
+    """All headers of the letter: the record's own first, then ours. Key is the record's, value see ``value_of``."""
     record = letter.record
     ours = {
         "headers": len(record.headers),
@@ -81,6 +81,7 @@ def encode(letter: DeadLetter) -> Headers:
         "attempts": letter.attempts,
         "died-at": letter.died_at,
         "replayed": int(letter.replayed),
+        **({"empty": 1} if record.key is None and record.value is None else {}),
     }
     connect = {
         "topic": record.topic,
@@ -98,6 +99,12 @@ def encode(letter: DeadLetter) -> Headers:
         *((f"{PREFIX}{name}", _text(value)) for name, value in ours.items()),
         *((f"__connect.errors.{name}", _text(value)) for name, value in connect.items()),
     ]
+
+
+def value_of(letter: DeadLetter) -> bytes | None:
+    """The letter's value: the record's, but no client sends a record with neither key nor value."""
+    record = letter.record
+    return b"" if record.key is None and record.value is None else record.value
 
 
 def _text(value: object) -> bytes:
@@ -121,7 +128,7 @@ def decode(letter: Record) -> DeadLetter:
                 offset=int(text["offset"]),
                 timestamp=int(text["timestamp"]),
                 key=letter.key,
-                value=letter.value,
+                value=None if text.get("empty") == "1" else letter.value,
                 headers=_own_headers(letter.headers, int(text["headers"])),
             ),
             consumer=text["consumer"],

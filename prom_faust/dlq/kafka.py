@@ -8,12 +8,14 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from prom_faust.clients import Clients
-from prom_faust.dlq.envelope import DeadLetter, dlq_topic, encode
+from prom_faust.dlq.envelope import DeadLetter, dlq_topic, encode, value_of
 from prom_faust.exceptions import DeadLetterError
 
 __all__ = ["DeadLetterPublisher"]
 
 logger = logging.getLogger(__name__)
+
+CHUNK = 500
 
 
 class DeadLetterPublisher:
@@ -37,7 +39,10 @@ class DeadLetterPublisher:
             For each letter None, or the error with which it was not published. It may be on the topic all the
             same, after a timeout: readers must expect a letter twice.
         """
-        results = await asyncio.gather(*map(self._publish, letters))
+        results: list[DeadLetterError | None] = []
+        # A flood of letters gets a deadline per handful, or one that is slow would never be through.
+        for start in range(0, len(letters), CHUNK):
+            results += await asyncio.gather(*map(self._publish, letters[start : start + CHUNK]))
         if any(results):
             await self.close()
         return results
@@ -51,7 +56,7 @@ class DeadLetterPublisher:
                 await producer.send_and_wait(
                     topic,
                     key=letter.record.key,
-                    value=letter.record.value,
+                    value=value_of(letter),
                     headers=encode(letter),
                     partition=letter.record.partition % len(partitions),
                 )

@@ -10,12 +10,15 @@ from typing import Any, cast
 
 import faust
 from faust.channels import Channel
+from mode import SupervisorStrategyT
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from prom_faust.exceptions import AgentCrashedError, ConfigurationError, RevokedError
 from prom_faust.lane.batch import Batch
 
 __all__ = ["BatchAgent", "BatchFun", "Deliveries", "Delivery"]
+
+MAX_RESTARTS = 1_000_000.0
 
 BatchFun = Callable[["Deliveries"], Awaitable[None]]
 """What a user writes: ``async def work(batches): async for batch in batches: ...``."""
@@ -105,6 +108,17 @@ class BatchAgent(faust.Agent):
             self._run, app=app, name=name, channel=BatchChannel(app), concurrency=concurrency, **kwargs
         )
 
+    def _new_supervisor(self) -> SupervisorStrategyT:
+        # mode ends the worker at the second crash within a hundredth of a second. A batch whose agent crashed is
+        # sent again with a growing pause, which is limit enough.
+        return self._get_supervisor_strategy()(
+            max_restarts=MAX_RESTARTS,
+            over=MAX_RESTARTS,
+            replacement=self._replace_actor,
+            loop=self.loop,
+            beacon=self.beacon,
+        )
+
     def _agent_label(self, name_suffix: str = "") -> str:
         return f"{type(self).__name__}{name_suffix}: {self.name}"
 
@@ -166,10 +180,12 @@ class Deliveries:
             agent = asyncio.current_task()
             if agent is not None and agent.cancelling():
                 raise
-        except RevokedError:
-            pass  # its new owner reads the records again
+            # Whoever cancelled it, its effects are unknown: it is not done.
+            self.fail(RevokedError("the work on the batch was cancelled"))
+        except RevokedError as error:
+            self.fail(error)
 
     def fail(self, reason: BaseException) -> None:
-        """The agent's function is gone, and with it the batch it had."""
+        """The current batch is not done: it comes again, here or at its partitions' new owner."""
         if self._current is not None:
             self._current.fail(reason)

@@ -50,9 +50,10 @@ class Batch:
         shares: partition to its part.
         held_since: partition and offset to the monotonic time, in seconds, at which a record was first held.
         clock: monotonic seconds.
+        leased: whether the group still counts on this process, as far as it can know by itself.
     """
 
-    __slots__ = ("_clock", "_held_since", "shares", "waiting")
+    __slots__ = ("_clock", "_held_since", "_leased", "shares", "waiting")
 
     def __init__(
         self,
@@ -60,12 +61,14 @@ class Batch:
         *,
         held_since: Mapping[tuple[TopicPartition, int], float],
         clock: Callable[[], float],
+        leased: Callable[[], bool] = lambda: True,
     ) -> None:
         self.shares = dict(shares)
         self.waiting = False
         """Set while the work waits for a server: a revocation need not wait for it then."""
         self._held_since = held_since
         self._clock = clock
+        self._leased = leased
 
     def __iter__(self) -> Iterator[Record]:
         for share in self.shares.values():
@@ -85,6 +88,8 @@ class Batch:
         Raises:
             RevokedError: one was revoked: stop, its new owner reads the records again.
         """
+        if not self._leased():
+            raise RevokedError("this process stood still for a session: others may own its partitions")
         for partition, share in self.shares.items():
             if not share.token.valid:
                 raise RevokedError(f"{partition} was revoked while its batch was in flight")

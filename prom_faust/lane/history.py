@@ -50,6 +50,7 @@ class LogState:
         committed: the group's committed offset, or None.
         partitions: how many partitions the topic has.
         last_timestamp: the timestamp of the record at the stored ``last_offset``; None where the cleaner took it.
+        applied: the stored applied offset, or None where nothing is stored.
     """
 
     begin: int
@@ -57,6 +58,7 @@ class LogState:
     committed: int | None
     partitions: int
     last_timestamp: int | None = None
+    applied: int | None = None
 
 
 def check_history(
@@ -82,7 +84,8 @@ def check_history(
     recreated = _recreated(log, stored)
     if recreated:
         return TopicRecreatedError(f"{partition} was recreated: {recreated}. {rebuild}")
-    if stored is not None and log.committed is None:
+    # A position at which nothing was applied yet is stored just before the first commit.
+    if stored is not None and stored.last_offset is not None and log.committed is None:
         return GroupExpiredError(
             f"{partition} is applied up to offset {stored.applied}, but group {group} has no committed offset: "
             f"the topic was recreated or the group expired. {rebuild}"
@@ -111,7 +114,13 @@ def _recreated(log: LogState, stored: Position | None) -> str | None:
 
 
 def start_offset(log: LogState, reset: Reset) -> int:
-    """Where to start: the committed offset, else the log's begin or end. Never before the log's begin."""
+    """Where to start; never before the log's begin.
+
+    What is stored beside the data decides, where it is: after a crash it is ahead of the committed offset, and in a
+    database that was restored from a backup behind it. Else the committed offset, else the log's begin or end.
+    """
+    if log.applied is not None:
+        return max(log.applied, log.begin)
     if log.committed is not None:
         return max(log.committed, log.begin)
     return log.begin if reset == "earliest" else log.end

@@ -2,15 +2,25 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    GroupCoordinatorNotAvailableError,
+    IllegalStateError,
+    KafkaError,
+    NoError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
+from aiokafka.protocol.commit import OffsetFetchRequest
 
 from prom_faust.clients import Clients
-from prom_faust.exceptions import LostHistoryError
+from prom_faust.exceptions import LostHistoryError, PositionLostError, UnreachableError
 from prom_faust.lane.history import LogState, Position, check_history
 from prom_faust.lane.record import TopicPartition
 
@@ -18,6 +28,7 @@ __all__ = [
     "Committer",
     "LogComparison",
     "PositionStore",
+    "committed_offsets",
     "kafka_partition",
     "log_states",
     "read_timestamps",
@@ -28,15 +39,19 @@ logger = logging.getLogger(__name__)
 ANCHOR_FETCH_BYTES = 1024
 ANCHOR_SECONDS = 5.0
 COMMIT_RETRY_SECONDS = 1.0
+OFFSETS_SECONDS = 10.0
 CONFIRM_SECONDS = (0.5, 1.5)
 """The pauses between looks at a log that is not as it was left."""
 
 
 class PositionStore(Protocol):
-    """Where applied positions are stored beside the data. The lane only reads it."""
+    """Where applied positions are stored beside the data."""
 
     async def load_positions(self, topic: str) -> Mapping[int, Position]:
         """Partition number to position."""
+
+    async def store_positions(self, topic: str, positions: Mapping[int, Position], *, now: int) -> None:
+        """Store positions, never backwards."""
 
 
 def kafka_partition(partition: TopicPartition) -> KafkaPartition:
@@ -66,7 +81,7 @@ async def log_states(
     if not theirs:
         return {}
     # What grows is read after what must not exceed it: under steady input a commit overtakes an older end.
-    committed = {partition: await consumer.committed(kafka_partition(partition)) for partition in wanted}
+    committed = await committed_offsets(consumer, wanted)
     begins = await consumer.beginning_offsets(theirs)
     ends = await consumer.end_offsets(theirs)
     anchors = {
@@ -88,11 +103,62 @@ async def log_states(
             begin=begins[kafka_partition(partition)],
             end=ends[kafka_partition(partition)],
             committed=committed[partition],
-            partitions=len(consumer.partitions_for_topic(partition.topic) or ()),
+            partitions=_partition_count(consumer, partition.topic),
             last_timestamp=timestamps.get(partition),
+            applied=stored[partition.partition].applied if partition.partition in stored else None,
         )
         for partition in wanted
     }
+
+
+async def committed_offsets(
+    consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, int | None]:
+    """The group's committed offsets; None where it has none.
+
+    aiokafka 0.14 asks with version 3 of OffsetFetch and overlooks its top-level error: while a coordinator loads its
+    groups, or has moved, ``committed()`` says that there is no offset. To believe that would stop a healthy worker,
+    or start a group anew.
+
+    Raises:
+        KafkaError: the coordinator cannot tell at the moment.
+        TimeoutError: it did not answer in time.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - the response is not to be had otherwise
+    wanted = list(partitions)
+    topics: dict[str, list[int]] = {}
+    for partition in wanted:
+        topics.setdefault(partition.topic, []).append(partition.partition)
+    async with asyncio.timeout(OFFSETS_SECONDS):
+        await coordinator.ensure_coordinator_known()
+        response = await coordinator._send_req(  # noqa: SLF001
+            OffsetFetchRequest(coordinator.group_id, list(topics.items()))
+        )
+    return _committed(response, coordinator)
+
+
+def _committed(response: Any, coordinator: Any) -> dict[TopicPartition, int | None]:
+    codes = [response.error_code] if hasattr(response, "error_code") else []
+    found: dict[TopicPartition, int | None] = {}
+    for topic, entries in response.topics:
+        for number, offset, _, code in entries:
+            codes.append(code)
+            found[TopicPartition(topic, number)] = None if offset < 0 else offset
+    for code in codes:
+        error = for_code(code)
+        if error is NoError:
+            continue
+        if error in {NotCoordinatorForGroupError, GroupCoordinatorNotAvailableError}:
+            coordinator.coordinator_dead()
+        raise error(coordinator.group_id)
+    return found
+
+
+def _partition_count(consumer: AIOKafkaConsumer, topic: str) -> int:
+    partitions = consumer.partitions_for_topic(topic)
+    if not partitions:
+        raise UnreachableError(f"Kafka says nothing of topic {topic} at the moment")
+    return len(partitions)
 
 
 async def read_timestamps(
@@ -151,23 +217,19 @@ class LogComparison:
     async def compare(
         self, consumer: AIOKafkaConsumer, names: list[TopicPartition]
     ) -> dict[TopicPartition, LogState]:
-        """The state of the logs, as several looks agree on it.
+        """The state of the logs; that they are others is believed when several looks agree.
 
-        For a moment after a restart a broker shows its state up to an older high watermark: groups without
-        offsets, logs that end too early. To believe it would stop a healthy worker, or start a group anew.
+        For a moment after a restart a broker may show a log only up to an older high watermark.
 
         Raises:
             LostHistoryError: every look says so.
         """
         for pause in CONFIRM_SECONDS:
             try:
-                logs = await self._look(consumer, names)
+                return await self._look(consumer, names)
             except LostHistoryError as error:
                 logger.warning("%s; looking again in %g s", error, pause)
-            else:
-                if all(log.committed is not None for log in logs.values()):
-                    return logs
-            await asyncio.sleep(pause)
+                await asyncio.sleep(pause)
         return await self._look(consumer, names)
 
     async def _look(
@@ -187,7 +249,23 @@ class LogComparison:
             )
             if error is not None:
                 raise error
+            if store is not None and log.applied is None and log.committed is not None:
+                raise PositionLostError(
+                    f"group {self._group} has committed offset {log.committed} of {name}, but no position is stored "
+                    f"beside the data: the database was emptied. {self._rebuild()}"
+                )
         return logs
+
+    async def begin(
+        self, logs: Mapping[TopicPartition, LogState], starts: Mapping[TopicPartition, int]
+    ) -> None:
+        """Store where partitions without a committed offset start, before they get one."""
+        if self._positions is not None and logs:
+            positions = {
+                name.partition: Position(starts[name], max(log.end, starts[name]), partitions=log.partitions)
+                for name, log in logs.items()
+            }
+            await self._positions.store_positions(self._topic, positions, now=time.time_ns() // 1_000_000)
 
 
 class Committer:

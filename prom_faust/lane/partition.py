@@ -20,15 +20,18 @@ class Partition:
         token: ownership of the partition.
         hold_limit: the most held records before no new ones are taken.
         start: the offset from which it is read.
+        topic_partitions: how many partitions the topic had when this one was assigned.
     """
 
-    def __init__(self, token: Token, *, hold_limit: int, start: int = 0) -> None:
+    def __init__(self, token: Token, *, hold_limit: int, start: int = 0, topic_partitions: int = 0) -> None:
         self.token = token
         self.buffered_bytes = 0
         self.in_flight = False
         self.in_flight_bytes = 0
         self.served_at = 0.0
         self.polled_to = start
+        self.dry_polls = 0
+        self.topic_partitions = topic_partitions
         self.error: PromFaustError | None = None
         self.held_since: dict[int, float] = {}
         self._buffer: deque[Record] = deque()
@@ -54,6 +57,7 @@ class Partition:
 
     def push(self, records: Iterable[Record]) -> None:
         """Add records as they were read."""
+        self.dry_polls = 0
         for record in records:
             self._buffer.append(record)
             self.buffered_bytes += record_size(record)

@@ -76,4 +76,5 @@ RECORD_OVERHEAD = 200
 
 def record_size(record: Record) -> int:
     """Bytes that the record holds in memory, near enough to bound a buffer by."""
-    return RECORD_OVERHEAD + len(record.key or b"") + len(record.value or b"")
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers) if record.headers else 0
+    return RECORD_OVERHEAD + len(record.key or b"") + len(record.value or b"") + headers

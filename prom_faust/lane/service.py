@@ -19,7 +19,7 @@ from mode import Service
 
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
-from prom_faust.exceptions import LostHistoryError, UnreachableError
+from prom_faust.exceptions import LostHistoryError, RevokedError, UnreachableError
 from prom_faust.lane.agent import BatchAgent
 from prom_faust.lane.batch import Token
 from prom_faust.lane.history import Reset, start_offset
@@ -37,6 +37,8 @@ POLL_SECONDS = 0.2
 NOWHERE = KafkaPartition("", 0)
 """Polled while every buffer is full: the group sees a live member, and what was read ahead stays."""
 CLOSE_SECONDS = 5.0
+DRY_POLLS = 3
+"""Polls without records after which no room is kept for a partition: its log may end in an open transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ class Lane(Service):
         self.options = options
         self.partitions: dict[TopicPartition, Partition] = {}
         self.consumer: AIOKafkaConsumer | None = None
+        self._polled_at = 0.0
         self.committer = Committer(lambda: self.consumer, timeout=options.commit_timeout)
         self._history = LogComparison(
             clients,
@@ -113,6 +116,7 @@ class Lane(Service):
             max_bytes=options.max_bytes,
             retry_after=options.retry_after,
             done=self.committer.mark,
+            leased=self._leased,
             label=self.label,
         )
         self._starting: asyncio.Task[None] | None = None
@@ -154,34 +158,46 @@ class Lane(Service):
             self.options.group, [RoundRobinPartitionAssignor], self.options.history_interval
         )
         await consumer.start()
-        consumer.subscribe([self.options.topic], listener=_Listener(self))
         self.consumer = consumer
+        consumer.subscribe([self.options.topic], listener=_Listener(self, consumer))
         try:
             while not self._stopping:
-                await self._poll(consumer)
-                backoff.reset()
+                if await self._poll(consumer):
+                    backoff.reset()
         finally:
             await self._release(self.options.drain_timeout)
             self.consumer = None
             await _close(consumer)
 
-    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+    def _leased(self) -> bool:
+        # Polling goes on every fifth of a second, whatever happens. If it did not for a whole session, this
+        # process was stopped, and its successor may have deleted what a write of ours would bring back.
+        return bool(self.loop.time() - self._polled_at < self.agent.app.conf.broker_session_timeout)
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> bool:
+        """Read what is there into the buffers; whether anything was."""
+        self._polled_at = self.loop.time()
         wanted = self._wanted() or [NOWHERE]
         try:
             fetched = await consumer.getmany(
                 *wanted, timeout_ms=int(POLL_SECONDS * 1000), max_records=self.options.batch
             )
         except NoOffsetForPartitionError:
-            return  # assigned, and not yet sought to where it starts
+            return False  # assigned, and not yet sought to where it starts
         except OffsetOutOfRangeError as error:
             await self._out_of_range(consumer, error.args[0])
-            return
+            return False
         for theirs, records in fetched.items():
             partition = self.partitions.get(TopicPartition(theirs.topic, theirs.partition))
             if partition is not None:
                 partition.push(records)
+        for theirs in wanted:
+            partition = self.partitions.get(TopicPartition(theirs.topic, theirs.partition))
+            if partition is not None and theirs not in fetched:
+                partition.dry_polls += 1
         if fetched:
             self._flights.wake()
+        return bool(fetched)
 
     async def _out_of_range(self, consumer: AIOKafkaConsumer, offsets: Mapping[KafkaPartition, int]) -> None:
         """Where we read there is no log: it is another log, or retention has overtaken us."""
@@ -223,9 +239,20 @@ class Lane(Service):
                 room -= min(self.options.batch, partition.buffered + self._behind(partition))
         return wanted
 
+    def log_end(self, name: TopicPartition) -> tuple[int, int]:
+        """The end of an owned partition's log as last seen, and its topic's partition count when it was assigned.
+
+        Raises:
+            RevokedError: it is not owned any more.
+        """
+        partition, consumer = self.partitions.get(name), self.consumer
+        if partition is None or consumer is None:
+            raise RevokedError(f"{name} was revoked while its batch was in flight")
+        return consumer.last_stable_offset(kafka_partition(name)) or 0, partition.topic_partitions
+
     def _behind(self, partition: Partition) -> int:
         """Records of a partition that are still to be polled, as far as is known."""
-        if self.consumer is None:
+        if self.consumer is None or partition.dry_polls >= DRY_POLLS:
             return 0
         end = self.consumer.highwater(kafka_partition(partition.token.partition))
         return 0 if end is None else max(0, end - partition.polled_to)
@@ -276,10 +303,13 @@ class Lane(Service):
             except LostHistoryError as error:
                 self._end_worker(error)
                 return
-            except (KafkaError, UnreachableError, TimeoutError) as error:
+            except (KafkaError, UnreachableError, OSError) as error:
                 delay = backoff.next()
                 logger.warning("%s: cannot start yet: %r; again in %.1f s", self.label, error, delay)
                 await asyncio.sleep(delay)
+            except Exception as error:  # noqa: BLE001 - a lane that does not start must not stay up
+                await self.crash(error)
+                return
             else:
                 return
 
@@ -288,20 +318,28 @@ class Lane(Service):
         if consumer is None or not names:
             return
         logs = await self._history.compare(consumer, names)
-        starts = {name: start_offset(log, self.options.reset) for name, log in logs.items()}
+        # Partitions that were added to a group that reads already are new: nothing of them may be skipped.
+        known = any(log.committed is not None for log in logs.values())
+        starts = {
+            name: start_offset(log, "earliest" if known else self.options.reset) for name, log in logs.items()
+        }
+        await self._history.begin({name: log for name, log in logs.items() if log.committed is None}, starts)
         for name, log in logs.items():
             if log.committed is None:
                 # From here on a group without a committed offset has lost it.
                 async with asyncio.timeout(self.options.commit_timeout):
                     await consumer.commit({kafka_partition(name): starts[name]})
-            elif starts[name] > log.committed:
-                logger.warning(
-                    "%s: records %d to %d of %s are gone", self.label, log.committed, starts[name], name
-                )
+            elif starts[name] > (log.applied if log.applied is not None else log.committed):
+                logger.warning("%s: records before %d of %s are gone", self.label, starts[name], name)
         # All at once: an attempt that fails half-way is made again, and must not have begun.
         for name, offset in starts.items():
             consumer.seek(kafka_partition(name), offset)
-            self.partitions[name] = Partition(Token(name), start=offset, hold_limit=self.options.hold_limit)
+            self.partitions[name] = Partition(
+                Token(name),
+                start=offset,
+                hold_limit=self.options.hold_limit,
+                topic_partitions=logs[name].partitions,
+            )
         self._flights.wake()
 
     @Service.task
@@ -310,7 +348,7 @@ class Lane(Service):
             await self.sleep(self.options.history_interval)
             try:
                 await self._check_history()
-            except (KafkaError, UnreachableError, TimeoutError) as error:
+            except (KafkaError, UnreachableError, OSError) as error:
                 logger.info("%s: the log was not compared with the stored positions: %r", self.label, error)
 
     async def _check_history(self) -> None:
@@ -347,14 +385,17 @@ class Lane(Service):
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     """Passes Kafka's word on. It must not raise: aiokafka would only log it."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, consumer: AIOKafkaConsumer) -> None:
         self._lane = lane
+        self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[KafkaPartition]) -> None:  # noqa: ARG002 - aiokafka's name
-        await self._lane.revoked()
+        if self._lane.consumer is self._consumer:  # not one that was replaced
+            await self._lane.revoked()
 
     async def on_partitions_assigned(self, assigned: set[KafkaPartition]) -> None:
-        await self._lane.assigned(TopicPartition(theirs.topic, theirs.partition) for theirs in assigned)
+        if self._lane.consumer is self._consumer:
+            await self._lane.assigned(TopicPartition(theirs.topic, theirs.partition) for theirs in assigned)
 
 
 async def _close(consumer: AIOKafkaConsumer) -> None:

@@ -30,6 +30,7 @@ class Flights:
         max_bytes: the most bytes of records in one batch.
         retry_after: seconds until held and put-back records come again.
         done: told how far a partition may be committed.
+        leased: see :class:`~prom_faust.lane.batch.Batch`.
         label: for logs.
     """
 
@@ -42,6 +43,7 @@ class Flights:
         max_bytes: int,
         retry_after: float,
         done: Callable[[TopicPartition, int], None],
+        leased: Callable[[], bool],
         label: str,
     ) -> None:
         self._agent = agent
@@ -50,6 +52,7 @@ class Flights:
         self._max_bytes = max_bytes
         self._retry_after = retry_after
         self._done = done
+        self._leased = leased
         self._label = label
         self._slots = [_Slot() for _ in range(agent.concurrency)]
         self._landing = False
@@ -120,7 +123,12 @@ class Flights:
             for share in shares.values():
                 share.held.clear()
                 share.put_back = None
-            batch = Batch(shares, held_since=held_since, clock=asyncio.get_running_loop().time)
+            batch = Batch(
+                shares,
+                held_since=held_since,
+                clock=asyncio.get_running_loop().time,
+                leased=self._leased,
+            )
             slot.delivery = Delivery(batch)
             await self._agent.deliver(slot.delivery)
             await asyncio.wait([slot.delivery.done])
@@ -129,6 +137,8 @@ class Flights:
             error = slot.delivery.done.exception()
             if error is None:
                 self._settle(batch)
+                return
+            if not all(share.token.valid for share in shares.values()):
                 return
             delay = backoff.next()
             logger.warning("%s: %s; the batch is sent again in %.1f s", self._label, error, delay)

@@ -59,7 +59,10 @@ def _download(jars: Path, partial: Path, progress: Progress) -> None:
                 path.rename(complete / path.name)
     # jgo raises RuntimeError, ValueError and its HTTP client's errors (which are OSErrors).
     except (OSError, RuntimeError, ValueError) as error:
-        raise LocalStackError(f"Kafka {KAFKA_VERSION} could not be downloaded: {error}") from error
+        raise LocalStackError(
+            f"Kafka {KAFKA_VERSION} could not be downloaded: {error}\n"
+            "Behind a proxy with a certificate of its own, set REQUESTS_CA_BUNDLE to its file"
+        ) from error
     complete.rename(jars)
     shutil.rmtree(partial)
 

@@ -103,7 +103,8 @@ class Stack:
     ) -> StackStatus:
         """Start what does not run, wait until it answers, and leave it running.
 
-        Without a port a server takes the one it had last, else its default, else a free one.
+        Without a port a server takes its default, or, where that is taken, a free one, and says so. One that died
+        beside the other comes back on the port it had.
 
         Args:
             progress: told what it is busy with.
@@ -120,12 +121,14 @@ class Stack:
             if reset:
                 self._end(records, progress)
                 self._empty(progress)
+            alive = any(find_process(record) is not None for record in records.values())
             started: list[Server] = []
             for name, wish in wishes.items():
                 record = records.get(name)
                 if record is not None and find_process(record) is not None:
                     continue
-                server = self._server(name, _port(name, wish, record), progress)
+                preferred = record.port if record is not None and alive else DEFAULT_PORTS[name]
+                server = self._server(name, _port(name, wish, preferred, progress), progress)
                 server.spawn()
                 started.append(server)
                 # Written down before it answers: whatever happens to us now, `down` finds it.
@@ -194,9 +197,14 @@ def _wait_for(records: Mapping[str, ServerRecord], timeout: float) -> list[psuti
         time.sleep(_POLL_SECONDS)
 
 
-def _port(name: str, wish: int | None, record: ServerRecord | None) -> int:
+def _port(name: str, wish: int | None, preferred: int, progress: Progress) -> int:
     if wish is None:
-        return choose_port(record.port if record is not None else DEFAULT_PORTS[name])
+        port = choose_port(preferred)
+        if port != preferred:
+            progress(
+                f"port {preferred} is taken by another process: {name} gets {port}, so the URLs below differ"
+            )
+        return port
     if not is_free(wish):
         raise LocalStackError(f"port {wish}, asked for {name}, is taken by another process")
     return wish

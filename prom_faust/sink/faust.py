@@ -9,6 +9,7 @@ from typing import Any, cast
 import faust
 from aiokafka.errors import KafkaError
 from mode import Service
+from pymongo.errors import PyMongoError
 
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
@@ -67,7 +68,7 @@ class Projection(Service):
             self.publisher,
             consumer=self.group,
             unique_wait=settings.unique_wait,
-            log=self._log_end,
+            log=lambda name: self.lane.log_end(name),  # noqa: PLW0108 - the lane is made below
         )
         self.agent = SinkAgent(self.projector, app=app, concurrency=CONCURRENCY, on_error=app._on_agent_error)  # noqa: SLF001 - as app.agent() does
         self.lane = Lane(
@@ -155,13 +156,6 @@ class Projection(Service):
         await self.lane.stop()
         await self.publisher.close()
 
-    def _log_end(self, partition: TopicPartition) -> tuple[int, int]:
-        consumer = self.lane.consumer
-        if consumer is None:
-            return 0, 0
-        end = consumer.highwater(kafka_partition(partition))
-        return end or 0, len(consumer.partitions_for_topic(partition.topic) or ())
-
     # -- markers ---------------------------------------------------------------------------------------------
 
     @Service.task
@@ -170,7 +164,7 @@ class Projection(Service):
             await self.sleep(self.settings.sweep_interval)
             try:
                 await self.sweep()
-            except (KafkaError, UnreachableError) as error:
+            except (KafkaError, PyMongoError, UnreachableError, OSError) as error:
                 logger.info("%s: markers stay a while: %s", self.label, error)
 
     async def sweep(self) -> int:

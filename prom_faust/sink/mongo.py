@@ -5,7 +5,7 @@ Works with a database object of pymongo's async API and of motor: only calls tha
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pymongo
@@ -61,12 +61,15 @@ class Collection:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    async def write(self, writes: Sequence[Write], *, now: int) -> list[tuple[Write, Failure]]:
+    async def write(
+        self, writes: Sequence[Write], *, now: int, check: Callable[[], None] = lambda: None
+    ) -> list[tuple[Write, Failure]]:
         """One unordered bulk write, acknowledged by the majority.
 
         Args:
             writes: at most ``options.size``, each of another key.
             now: milliseconds since the epoch, for markers.
+            check: raises where the writes are not ours any more; called before every call but the first.
 
         Returns:
             The writes that failed, with the reason; all others are done.
@@ -84,7 +87,11 @@ class Collection:
             if len(writes) == 1:
                 verdict = Verdict.BAD_DATA if error.code in BAD_DATA else Verdict.UNKNOWN
                 return [(writes[0], Failure(0, error.code or 0, str(error), verdict))]
-            return [failure for write in writes for failure in await self.write([write], now=now)]
+            failures: list[tuple[Write, Failure]] = []
+            for write in writes:
+                check()
+                failures += await self.write([write], now=now)
+            return failures
         return []
 
     def _operation(self, write: Write, now: int) -> ReplaceOne[Any] | UpdateOne:
@@ -172,7 +179,10 @@ class Collection:
     async def load_positions(self, topic: str) -> dict[int, Position]:
         """The stored position of every partition of the topic."""
         query = {"collection": self.options.collection, "topic": topic}
-        documents = await self._call(lambda: self.positions.find(query).to_list(None))
+        try:
+            documents = await self._call(lambda: self.positions.find(query).to_list(None))
+        except PyMongoError as error:
+            raise UnreachableError(f"positions cannot be read: {error}") from error
         return {
             document["partition"]: Position(
                 applied=document["applied"],

@@ -18,12 +18,14 @@ INFRASTRUCTURE = frozenset(
         18,  # AuthenticationFailed
         24,  # LockTimeout
         50,  # MaxTimeMSExpired
+        63,  # StaleShardVersion
         64,  # WriteConcernTimeout
         89,  # NetworkTimeout
         91,  # ShutdownInProgress
         112,  # WriteConflict
         133,  # FailedToSatisfyReadPreference
         134,  # ReadConcernMajorityNotAvailableYet
+        150,  # StaleEpoch
         146,  # ExceededMemoryLimit
         189,  # PrimarySteppedDown
         202,  # NetworkInterfaceExceededTimeLimit
@@ -40,6 +42,7 @@ INFRASTRUCTURE = frozenset(
         13435,  # NotPrimaryNoSecondaryOk
         13436,  # NotPrimaryOrSecondary
         14031,  # OutOfDiskSpace
+        16500,  # throttled by a hosted service
     }
 )
 """Codes that say nothing about the document: wait and send it again."""

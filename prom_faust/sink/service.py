@@ -6,6 +6,7 @@ losing the batch; the lane goes on polling meanwhile.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ class _Work:
     batch: Batch
     dropped: set[TopicPartition] = field(default_factory=set)
     attempts: dict[int, int] = field(default_factory=dict)
+    writes: int = 0
 
     def has(self, record: Record) -> bool:
         return TopicPartition(record.topic, record.partition) not in self.dropped
@@ -110,6 +112,7 @@ class Projector:
         self._consumer = consumer
         self._unique_wait = unique_wait
         self._log = log
+        self._calm_since = -math.inf
 
     async def project(self, batch: Batch) -> None:
         """Bring the collection to the state after this batch.
@@ -153,17 +156,27 @@ class Projector:
         work.batch.check()
         now = _milliseconds()
         letters = [letter_of(record, error, consumer=self._consumer, died_at=now) for record, error in bad]
+        published = 0
         for letter, failed in zip(letters, await self._publisher.publish(letters), strict=True):
             if failed is None:
-                self.stats.dead += 1
+                published += 1
             else:
                 self._drop(work, letter.record, failed)
+        self.stats.dead += published
+        record, error = bad[0]
+        if published:
+            logger.warning(
+                "sink %s: %d records are on the dead-letter topic; the first: %s[%d] offset %d, key %.80r: %.300s",
+                *(self.options.collection, published, record.topic, record.partition, record.offset),
+                *(record.key, error),
+            )
 
     def _drop(self, work: _Work, record: Record, error: DeadLetterError) -> None:
         partition = TopicPartition(record.topic, record.partition)
+        if partition not in work.dropped:
+            logger.error("%s stops: %s", partition, error)
         work.dropped.add(partition)
         work.batch.put_back(partition, error)
-        logger.error("%s stops: %s", partition, error)
 
     # -- write -----------------------------------------------------------------------------------------------
 
@@ -202,9 +215,10 @@ class Projector:
 
         async def writer() -> None:
             for chunk in chunks:
-                refused = await self._patiently(work, partial(self._write_chunk, chunk))
+                refused = await self._patiently(work, partial(self._write_chunk, work, chunk))
                 failures.extend(refused)
                 self.stats.writes += len(chunk) - len(refused)
+                work.writes += len(chunk) - len(refused)
 
         tasks = [asyncio.create_task(writer()) for _ in range(min(WRITERS, -(-len(writes) // size)))]
         try:
@@ -215,8 +229,8 @@ class Projector:
             await asyncio.wait(tasks)
         return failures
 
-    async def _write_chunk(self, chunk: Sequence[Write]) -> list[tuple[Write, Failure]]:
-        return await self.collection.write(chunk, now=_milliseconds())
+    async def _write_chunk(self, work: _Work, chunk: Sequence[Write]) -> list[tuple[Write, Failure]]:
+        return await self.collection.write(chunk, now=_milliseconds(), check=work.batch.check)
 
     async def _judge(
         self, work: _Work, failures: Sequence[tuple[Write, Failure]]
@@ -297,14 +311,18 @@ class Projector:
         moved = False
         for plan in plans:
             for end in range(1, len(plan.changes)):
-                before = self.stats.writes
+                before = work.writes
                 await self._apply(work, [KeyPlan(plan.key, plan.changes[:end])])
-                moved = moved or self.stats.writes > before
+                moved = moved or work.writes > before
         return moved
 
     def _expired(self, work: _Work, plan: KeyPlan) -> bool:
         write = plan_write(plan, None, versioned=self.options.versioned)
-        return write is not None and work.batch.held_for(write.change.record) >= self._unique_wait
+        if write is None:
+            return False
+        # An outage is no waiting: what would free the value could not be applied either.
+        calm = time.monotonic() - self._calm_since
+        return min(work.batch.held_for(write.change.record), calm) >= self._unique_wait
 
     async def _bury_expired(self, work: _Work, plans: Sequence[KeyPlan]) -> list[KeyPlan]:
         rest: list[KeyPlan] = []
@@ -361,6 +379,7 @@ class Projector:
                 if self.stats.outage is not None:
                     logger.warning("sink %s goes on", self.options.collection)
                     self.stats.outage = None
+                    self._calm_since = time.monotonic()
                 work.batch.check()
                 return result
 

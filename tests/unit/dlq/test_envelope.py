@@ -80,6 +80,7 @@ def test_the_headers_that_are_added():
         ("x-dlq-attempts", b"4"),
         ("x-dlq-died-at", b"5"),
         ("x-dlq-replayed", b"0"),
+        ("x-dlq-empty", b"1"),
         ("__connect.errors.topic", b"t"),
         ("__connect.errors.partition", b"1"),
         ("__connect.errors.offset", b"2"),
