@@ -7,7 +7,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from prom_faust.dlq.envelope import dlq_topic
-from prom_faust.exceptions import GroupExpiredError, PartitionCountError, TopicRecreatedError
+from prom_faust.exceptions import (
+    GroupExpiredError,
+    PartitionCountError,
+    PositionLostError,
+    TopicRecreatedError,
+)
 from prom_faust.sink.options import ChangelogOptions
 from tests.support.projection import applied, eventually, make_app, projecting
 
@@ -145,3 +150,42 @@ async def test_a_worker_that_goes_on_after_a_restart_is_not_stopped(app, topics,
         await asyncio.sleep(2.5)
         assert projection.lane.crash_reason is None
     assert (await database.c.find_one({"_key": "k0"}))["a"] == 99
+
+
+async def test_a_database_restored_from_a_backup_is_caught_up(app, topics, unique, database):
+    topic = await topics.create(unique, 1)
+    options = await project_some(app, topics, topic, database)
+    backup = {
+        name: await database.get_collection(name).find().to_list(None) for name in ("c", "_prom_positions")
+    }
+    await project_some(app, topics, topic, database, count=30)
+    for name, documents in backup.items():
+        await database.get_collection(name).delete_many({})
+        await database.get_collection(name).insert_many(documents)
+    async with projecting(app, database, options) as projection:
+        ends = await topics.ends(topic)
+        await eventually(lambda: applied(projection, ends))
+    found = {document["_key"]: document["_src"]["o"] async for document in database.c.find()}
+    assert found == {f"k{i}": 20 + i for i in range(30)}
+
+
+async def test_an_emptied_database_is_a_named_error(app, topics, unique, database):
+    topic = await topics.create(unique, 1)
+    options = await project_some(app, topics, topic, database)
+    await database.c.drop()
+    await database.get_collection("_prom_positions").drop()
+    async with projecting(app, database, options) as projection:
+        error = await crash_of(projection)
+    assert isinstance(error, PositionLostError)
+    assert "sink rebuild c" in str(error)
+
+
+async def test_what_is_applied_is_not_read_again_after_a_crash_before_the_commit(
+    app, topics, unique, database
+):
+    topic = await topics.create(unique, 1)
+    options = await project_some(app, topics, topic, database)
+    await commit(topics, f"{unique}.changelog:c", topic, 3)  # as after a crash before the last commit
+    async with projecting(app, database, options) as projection:
+        await eventually(lambda: owns(projection))
+        assert next(iter(projection.lane.partitions.values())).polled_to == 20

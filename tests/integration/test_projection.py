@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import BaseModel
 from pymongo import AsyncMongoClient
@@ -10,7 +11,15 @@ from pymongo import AsyncMongoClient
 from prom_faust.dlq.envelope import decode, dlq_topic
 from prom_faust.exceptions import IndexConflictError
 from prom_faust.sink.options import ChangelogOptions, Index
-from tests.support.projection import applied, eventually, live, make_app, make_projection, projecting
+from tests.support.projection import (
+    applied,
+    eventually,
+    live,
+    make_app,
+    make_projection,
+    projecting,
+    started,
+)
 
 
 @pytest.fixture
@@ -270,3 +279,69 @@ async def test_dead_letters_that_cannot_be_published_stop_their_partition_only(a
         await settled(projection, topics)
         assert set(await live(database.c)) == {"good", "after"}
     assert len(await topics.read(dlq_topic(topic))) >= 1
+
+
+class CancelsOnce:
+    """A collection whose first bulk write ends in a cancellation that nobody asked for."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self.cancelled = False
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def bulk_write(self, *args, **kwargs):
+        if not self.cancelled:
+            self.cancelled = True
+            raise asyncio.CancelledError
+        return await self._inner.bulk_write(*args, **kwargs)
+
+
+async def test_a_cancelled_write_is_not_done_and_comes_again(app, topics, topic, database):
+    await topics.send_all(topic, [(f"k{i}", {"a": i}) for i in range(10)])
+    projection = make_projection(app, database, ChangelogOptions(topic=topic, collection="c"))
+    projection.collection.documents = CancelsOnce(projection.collection.documents)
+    async with started(projection):
+        await settled(projection, topics)
+        assert len(await live(database.c)) == 10
+
+
+async def test_a_process_that_stood_still_for_a_session_does_not_write(app, topics, topic, database):
+    async with projecting(app, database, ChangelogOptions(topic=topic, collection="c")) as projection:
+        await topics.send(topic, "k", {"a": 1})
+        await settled(projection, topics)
+        assert projection.lane._leased()
+        projection.lane._polled_at -= app.conf.broker_session_timeout
+        assert not projection.lane._leased()
+
+
+async def test_partitions_are_read_beside_one_that_ends_in_an_aborted_transaction(
+    app, topics, unique, database
+):
+    topic = await topics.create(unique, 4)
+    producer = AIOKafkaProducer(bootstrap_servers=topics.bootstrap, transactional_id=unique)
+    await producer.start()
+    await producer.begin_transaction()
+    for _ in range(50):
+        await producer.send(topic, key=b"never", value=b"{}", partition=0)
+    await producer.flush()
+    await producer.abort_transaction()
+    await producer.stop()
+    for partition in (1, 2, 3):
+        await topics.send_all(topic, [(f"p{partition}k{i}", {"a": i}) for i in range(5)], partition)
+    options = ChangelogOptions(topic=topic, collection="c", window=10)
+    async with projecting(app, database, options):
+        await eventually(lambda: has_count(database.c, 15))
+
+
+async def has_count(collection, count):
+    return len(await live(collection)) == count
+
+
+@pytest.mark.parametrize("codec", ["lz4", "zstd", "snappy"])
+async def test_a_compressed_topic_is_read(app, topics, unique, database, codec):
+    topic = await topics.create(unique, 1, **{"compression.type": codec})
+    await topics.send_all(topic, [(f"k{i}", {"a": i}) for i in range(20)])
+    async with projecting(app, database, ChangelogOptions(topic=topic, collection="c")):
+        await eventually(lambda: has_count(database.c, 20))

@@ -41,7 +41,12 @@ def make_projection(app: faust.App, database: Any, options: ChangelogOptions, **
 async def projecting(
     app: faust.App, database: Any, options: ChangelogOptions, **settings: Any
 ) -> AsyncIterator[Projection]:
-    projection = make_projection(app, database, options, **settings)
+    async with started(make_projection(app, database, options, **settings)) as projection:
+        yield projection
+
+
+@asynccontextmanager
+async def started(projection: Projection) -> AsyncIterator[Projection]:
     await projection.agent.start()
     await projection.start()
     try:
