@@ -22,12 +22,9 @@ from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.event import Key
 from prom_faust.sink.faust import Projection, attach
 from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, VersionOf
-from prom_faust.topics import TopicSpec
+from prom_faust.topics import TopicSpec, dead_letter_spec
 
 __all__ = ["Prom", "install"]
-
-DEAD_LETTER_CONFIG = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "67108864"}
-"""Dead letters stay until someone decides, and are never refused for being larger than their record."""
 
 
 @dataclass(slots=True)
@@ -258,7 +255,7 @@ class Prom:
         for projection in self.projections.values():
             source = specs[projection.options.topic]
             letters = dlq_topic(source.name)
-            specs.setdefault(letters, TopicSpec(letters, config=DEAD_LETTER_CONFIG))
+            specs.setdefault(letters, dead_letter_spec(letters))
         return list(specs.values())
 
     def _source(self, topic: faust.Topic | str) -> str:

@@ -3,10 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["TopicSpec", "TopicState", "check_topic"]
+__all__ = ["TopicSpec", "TopicState", "check_topic", "dead_letter_spec"]
 
 COMPACT = "compact"
 _WHY_NOT_BOTH = " (with both, retention removes keys without a tombstone, and no projection can follow)"
+
+
+DEAD_LETTER_CONFIG = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "67108864"}
+"""Dead letters stay until someone decides, and are never refused for being larger than their record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +66,8 @@ def check_topic(spec: TopicSpec, state: TopicState) -> Iterable[str]:
             f"kafka-configs --alter --entity-type topics --entity-name {spec.name} "
             f"--add-config cleanup.policy={wanted}, or declare compacted={not spec.compacted}"
         )
+
+
+def dead_letter_spec(name: str) -> TopicSpec:
+    """The declaration of a dead-letter topic; one that exists is taken as it is."""
+    return TopicSpec(name, config=DEAD_LETTER_CONFIG)

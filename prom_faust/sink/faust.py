@@ -13,8 +13,10 @@ from pymongo.errors import PyMongoError
 
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
+from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import ConfigurationError, UnreachableError
+from prom_faust.kafka import ensure_topics
 from prom_faust.lane.kafka import kafka_partition
 from prom_faust.lane.record import TopicPartition
 from prom_faust.lane.service import Lane, LaneOptions
@@ -24,6 +26,7 @@ from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.service import Projector
 from prom_faust.sink.sweep import Observation, removable_before
+from prom_faust.topics import TopicSpec, dead_letter_spec
 
 __all__ = ["Projection", "start_changelog_projector"]
 
@@ -59,6 +62,7 @@ class Projection(Service):
         self.app = app
         self.options = options
         self.settings = settings
+        self.clients = clients
         self.group = options.group or f"{app.conf.id}.changelog:{options.collection}"
         self.collection = Collection(database, options, deadline=settings.write_deadline)
         self.publisher = DeadLetterPublisher(clients)
@@ -117,14 +121,20 @@ class Projection(Service):
         return wanted if wanted is not None else least
 
     async def prepare(self) -> None:
-        """Check the options, reach MongoDB and make the indexes. Idempotent.
+        """Check the options, see to the topics, reach MongoDB and make the indexes. Idempotent.
 
         Raises:
-            ConfigurationError: options or indexes are wrong.
-            UnreachableError: MongoDB did not answer within ``startup_timeout``.
+            ConfigurationError: options or indexes are wrong, or the topic is missing.
+            UnreachableError: Kafka or MongoDB did not answer within ``startup_timeout``.
         """
         if self._prepared:
             return
+        source = self.options.topic
+        await ensure_topics(
+            self.clients,
+            [TopicSpec(source, create=False), dead_letter_spec(dlq_topic(source))],
+            self.settings,
+        )
         logger.debug("markers of %s stand for %.0f s", self.options.collection, self.keep)
         backoff = Backoff(cap=2.0)
         deadline = self.loop.time() + self.settings.startup_timeout

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import signal
 import struct
@@ -244,18 +245,22 @@ class Run:
             assert time.monotonic() < deadline, f"seed {self.seed}: not within {seconds} s: {what}"
             await asyncio.sleep(0.1)
 
-    async def kill_mongo(self) -> None:
+    async def strike(self, server: KafkaServer | MongoServer, what: str) -> None:
+        """kill -9 a server at the very moment at which a bulk is in flight."""
         witness = await self.someone_writing()
-        await asyncio.to_thread(self.mongo.kill)
-        self.still_writing(witness, "kill -9 of MongoDB")
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        self.still_writing(witness, what)
+        await asyncio.to_thread(server.kill)
+
+    async def kill_mongo(self) -> None:
+        await self.strike(self.mongo, "kill -9 of MongoDB")
         await asyncio.sleep(15.0)
         await asyncio.to_thread(self.mongo.start)
         self.note("MongoDB is back")
 
     async def kill_kafka(self) -> None:
-        witness = await self.someone_writing()
-        await asyncio.to_thread(self.kafka.kill)
-        self.still_writing(witness, "kill -9 of the broker")
+        await self.strike(self.kafka, "kill -9 of the broker")
         await asyncio.to_thread(self.kafka.start)
         self.note("the broker is back")
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pymongo import AsyncMongoClient
 
 from prom_faust.dlq.envelope import decode, dlq_topic
-from prom_faust.exceptions import IndexConflictError
+from prom_faust.exceptions import IndexConflictError, TopicError
 from prom_faust.sink.options import ChangelogOptions, Index
 from tests.support.projection import (
     applied,
@@ -264,9 +264,10 @@ async def test_an_index_under_another_name_is_a_named_error(app, topics, topic, 
 
 
 async def test_dead_letters_that_cannot_be_published_stop_their_partition_only(app, topics, unique, database):
-    topic = await topics.create(unique, 2)  # without its dead-letter topic
+    topic = await topics.create(unique, 2)
     options = ChangelogOptions(topic=topic, collection="c")
     async with projecting(app, database, options) as projection:
+        await topics.delete(dlq_topic(topic))
         projection.publisher._timeout = 0.5
         await topics.send(topic, "good", {"v": 1}, partition=0)
         await topics.send(topic, "bad", b"{", partition=1)
@@ -345,3 +346,17 @@ async def test_a_compressed_topic_is_read(app, topics, unique, database, codec):
     await topics.send_all(topic, [(f"k{i}", {"a": i}) for i in range(20)])
     async with projecting(app, database, ChangelogOptions(topic=topic, collection="c")):
         await eventually(lambda: has_count(database.c, 20))
+
+
+async def test_a_projection_that_starts_alone_makes_its_dead_letter_topic(app, topics, unique, database):
+    topic = await topics.create(unique, 1)
+    await topics.send(topic, "k", b"{")
+    async with projecting(app, database, ChangelogOptions(topic=topic, collection="c")) as projection:
+        await settled(projection, topics)
+    assert len(await topics.read(dlq_topic(topic))) == 1
+
+
+async def test_a_projection_of_a_missing_topic_is_a_named_error(app, unique, database):
+    projection = make_projection(app, database, ChangelogOptions(topic=unique, collection="c"))
+    with pytest.raises(TopicError, match="topics are missing"):
+        await projection.prepare()
