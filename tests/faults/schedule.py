@@ -32,12 +32,16 @@ class Message:
 
 
 def messages(seed: int, count: int, keys: int) -> list[Message]:
-    """10 % tombstones, 1 % poison of six kinds, the rest live values whose bodies grow and shrink."""
+    """10 % tombstones, 1 % poison of six kinds, the rest live values whose bodies grow and shrink.
+
+    Every twentieth record is the only one of its key: a later one would heal the loss of an earlier one.
+    """
     rng = random.Random(seed)
     made: list[Message] = []
     for number in range(count):
-        key = f"k{rng.randrange(keys)}"
-        fate = rng.random()
+        once = number % 20 == 0
+        key = f"once{number}" if once else f"k{rng.randrange(keys - count // 20)}"
+        fate = 1.0 if once else rng.random()
         if fate < 0.01:
             made.append(Message(*poison(key, number), poison=True))
         elif fate < 0.11:
