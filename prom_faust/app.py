@@ -14,7 +14,6 @@ from pymongo.errors import PyMongoError
 from prom_faust.boot import Preflight, PreflightFirst
 from prom_faust.cli.faust import register_commands
 from prom_faust.clients import Clients
-from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.agent import BatchAgent, BatchFun
 from prom_faust.lane.service import Lane, LaneOptions
@@ -22,7 +21,7 @@ from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.event import Key
 from prom_faust.sink.faust import Projection, attach
 from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, VersionOf
-from prom_faust.topics import TopicSpec, dead_letter_spec
+from prom_faust.topics import TopicSpec
 
 __all__ = ["Prom", "install"]
 
@@ -60,10 +59,6 @@ class Prom:
         if self._database is None:
             self._database = _database(self.settings.mongo_url)
         return self._database
-
-    @database.setter
-    def database(self, value: Any) -> None:
-        self._database = value
 
     def topic(
         self,
@@ -248,15 +243,9 @@ class Prom:
         return decorate
 
     def specs(self) -> list[TopicSpec]:
-        """Every topic that must be there at start: declared ones, sources, and dead-letter topics."""
-        specs = {name: declared.spec for name, declared in self._topics.items()}
-        for name, source in self._sources.items():
-            specs.setdefault(name, source)
-        for projection in self.projections.values():
-            source = specs[projection.options.topic]
-            letters = dlq_topic(source.name)
-            specs.setdefault(letters, dead_letter_spec(letters))
-        return list(specs.values())
+        """Every topic that must be there at start; a projection sees to its dead-letter topic itself."""
+        declared = {name: declared.spec for name, declared in self._topics.items()}
+        return list((self._sources | declared).values())
 
     def _source(self, topic: faust.Topic | str) -> str:
         name = topic if isinstance(topic, str) else str(topic.get_topic_name())
