@@ -4,8 +4,10 @@
                                           │    ▲
                                           └────┘ process.silent
 
-Read `app.py` (the app and its topics), `collector.py`, `tracker.py` and `projection.py`, in the order in
-which a record meets them. `faust -A agents worker` runs it; `python -m agents.demo` starts servers as well
+Read `models.py` (what the topics carry), `app.py` (the app and its topics), `collector.py`, `tracker.py` and
+`projection.py`, in the order in which a record meets them;
+then `refusals.py` (what the schemas do not let pass)
+and `evolution.py` (how a schema grows). `faust -A agents worker` runs it; `python -m agents.demo` starts servers as well
 and shows the collection live.
 """
 

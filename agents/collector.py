@@ -122,7 +122,7 @@ async def collect() -> None:
         return
     found = await asyncio.to_thread(collector.collect)
     try:
-        sent = [await heartbeats.send(key=key, value=heartbeat.to_json()) for key, heartbeat in found]
+        sent = [await heartbeats.send(key=key, value=heartbeat) for key, heartbeat in found]
         await asyncio.gather(*sent)
     except (KafkaError, ProducerSendError) as error:
         logger.warning("heartbeats were not sent: %r", error)

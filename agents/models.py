@@ -1,10 +1,17 @@
-"""What the topics carry: JSON objects, each a frozen pydantic model."""
+"""What the topics carry: JSON objects, each a registered version of a frozen pydantic model.
 
-from typing import Literal, NewType, Self
+What is sent is checked against them, whoever sends it and however; what an agent gets is one of them.
+"""
+
+from typing import Literal, NewType
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Heartbeat", "Payload", "ProcessId", "ProcessState", "Silence", "Status"]
+from prom_faust import SchemaRegistry
+
+__all__ = ["Heartbeat", "Payload", "ProcessId", "ProcessState", "Silence", "Status", "registry"]
+
+registry = SchemaRegistry()
 
 ProcessId = NewType("ProcessId", str)
 """`host:pid:start time in ms`, the key of every topic here: systems reuse a pid, but not at one instant."""
@@ -17,20 +24,8 @@ class Payload(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    @classmethod
-    def from_json(cls, value: bytes) -> Self:
-        """Read a record's value.
 
-        Raises:
-            pydantic.ValidationError: it is not JSON, or not this model.
-        """
-        return cls.model_validate_json(value)
-
-    def to_json(self) -> bytes:
-        """The record's value; an absent `sid` stays absent."""
-        return self.model_dump_json(exclude_none=True).encode()
-
-
+@registry.schema("heartbeat.received", version=1, compatibility="backward", exclude_none=True)
 class Heartbeat(Payload):
     """`heartbeat.received`: a process is alive, and what it uses right now."""
 
@@ -42,6 +37,7 @@ class Heartbeat(Payload):
     sid: int | None = Field(default=None, description="The id of its session, where that can be read.")
 
 
+@registry.schema("process.state", version=1, compatibility="backward", exclude_none=True)
 class ProcessState(Payload):
     """`process.state`: the last that is known of a process."""
 
@@ -58,6 +54,7 @@ class ProcessState(Payload):
     status: Status
 
 
+@registry.schema("process.silent", version=1, compatibility="backward")
 class Silence(Payload):
     """`process.silent`: a process has been silent for long, and its tracker should look at it."""
 

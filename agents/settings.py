@@ -24,8 +24,12 @@ class Settings(BaseSettings):
         validation_alias="MONGO_URL",
         description="MongoDB's URL; its path names the database, `prom` when it is empty.",
     )
+    web_bind: str = Field(
+        "127.0.0.1",
+        description="The address that the worker's web server listens on; its pages ask for no password.",
+    )
     web_port: int = Field(
-        6066, ge=1, le=65535, description="The worker's web port on 127.0.0.1, unless `--web-port` is given."
+        6066, ge=1, le=65535, description="The worker's web port, unless `--web-port` is given."
     )
     host: str = Field(
         default_factory=socket.gethostname, min_length=1, description="This machine's name in heartbeats."

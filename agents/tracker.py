@@ -17,9 +17,10 @@ from faust.exceptions import ProducerSendError
 from faust.types import StreamT
 from pydantic import ValidationError
 
-from agents.app import PARTITIONS, app, heartbeats, settings, silences, states
-from agents.models import Heartbeat, ProcessId, ProcessState, Silence
+from agents.app import PARTITIONS, app, heartbeats, prom, settings, silences, states
+from agents.models import Heartbeat, Payload, ProcessId, ProcessState, Silence
 from agents.silence import Limits, judge
+from prom_faust import partition_of
 
 __all__ = ["alive", "look_for_silence", "on_silence", "processes", "track"]
 
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 LIMITS = Limits(settings.stale_after, settings.gone_after)
 
-processes = app.Table("processes", key_type=str, value_type=bytes, partitions=PARTITIONS)
+processes = prom.table("processes", source=heartbeats)
 
 listening: dict[int, int] = {}
 """Our partitions, and since when (ms) we have heard their heartbeats."""
@@ -49,28 +50,27 @@ def alive(key: ProcessId, heartbeat: Heartbeat, last_seen_ts: int) -> ProcessSta
 
 
 @app.agent(heartbeats)
-async def track(stream: StreamT[bytes]) -> None:
+async def track(stream: StreamT[Heartbeat]) -> None:
     """Every heartbeat gives a new state; a stale process that is heard again is alive again."""
     async for event in stream.events():
         try:
-            heartbeat = Heartbeat.from_json(event.value)
-            state = alive(event.key, heartbeat, round(event.message.timestamp * 1000))
-        except ValidationError as error:
+            state = alive(event.key, event.value, round(event.message.timestamp * 1000))
+        except ValidationError as error:  # a heartbeat without a key
             logger.warning("no heartbeat: %s: %s", event.key, error)
             continue
-        processes[event.key] = state.to_json()
+        processes[event.key] = state.model_dump()
         await publish(event.key, state)
 
 
 @app.agent(silences)
-async def on_silence(stream: StreamT[bytes]) -> None:
+async def on_silence(stream: StreamT[Silence]) -> None:
     """Look again at a process that was silent: by now it may have been heard, or be gone already."""
     async for event in stream.events():
         before = processes.get(event.key)
         since = listening.get(event.message.partition)
         if before is None or since is None:
             continue
-        state = ProcessState.from_json(before)
+        state = ProcessState(**before)
         verdict = judge(state, now_ms=now_ms(), listening_since_ms=since, limits=LIMITS)
         if verdict == "heard":
             continue
@@ -81,7 +81,7 @@ async def on_silence(stream: StreamT[bytes]) -> None:
         if after is None:
             del processes[event.key]
         else:
-            processes[event.key] = after.to_json()
+            processes[event.key] = after.model_dump()
 
 
 @app.timer(settings.check_interval)  # type: ignore[untyped-decorator] # Faust gives no type
@@ -92,12 +92,11 @@ async def look_for_silence() -> None:
     now = now_ms()
     for key, value in list(processes.items()):
         # The table holds copies of other workers' partitions as well.
-        partition = partition_of(key)
-        if partition not in listening:
+        since, state = listening.get(partition_of(key, PARTITIONS)), ProcessState(**value)
+        if since is None:
             continue
-        since, state = listening[partition], ProcessState.from_json(value)
         if judge(state, now_ms=now, listening_since_ms=since, limits=LIMITS) != "heard":
-            await send(silences, key, Silence(last_seen_ts=state.last_seen_ts).to_json())
+            await send(silences, key, Silence(last_seen_ts=state.last_seen_ts))
 
 
 @processes.on_recover
@@ -125,10 +124,10 @@ async def publish(key: ProcessId, state: ProcessState | None, *, wait: bool = Fa
     Returns:
         Whether it was sent. If not, the next heartbeat or the next look for silence does it again.
     """
-    return await send(states, key, None if state is None else state.to_json(), wait=wait)
+    return await send(states, key, state, wait=wait)
 
 
-async def send(topic: faust.Topic, key: ProcessId, value: bytes | None, *, wait: bool = False) -> bool:
+async def send(topic: faust.Topic, key: ProcessId, value: Payload | None, *, wait: bool = False) -> bool:
     """Send a record. An agent that raises holds up the worker's end, so a refusal is logged and returned."""
     try:
         sent = await topic.send(key=key, value=value)
@@ -138,12 +137,6 @@ async def send(topic: faust.Topic, key: ProcessId, value: bytes | None, *, wait:
         logger.warning("%s of %s was not sent: %r", topic, key, error)
         return False
     return True
-
-
-def partition_of(key: ProcessId) -> int | None:
-    """The partition of a process, by the function that producers use; None before the topic is known."""
-    # Not the producer's: it knows only topics that it has sent to.
-    return app.consumer.key_partition(heartbeats.get_topic_name(), key.encode())
 
 
 def now_ms() -> int:

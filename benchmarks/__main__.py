@@ -1,4 +1,4 @@
-"""``python -m benchmarks [all|speed|memory]``; ``make bench ARGS="--records 20000 --rounds 1"``."""
+"""``python -m benchmarks [all|speed|memory|codec]``; ``make bench ARGS="--records 20000 --rounds 1"``."""
 
 import logging
 import signal
@@ -10,6 +10,8 @@ from typing import Literal
 import click
 from rich.console import Console
 
+from benchmarks.codec.path import WrongResultError
+from benchmarks.codec.session import measure_codec
 from benchmarks.contenders import CONTENDERS, RunError
 from benchmarks.report import machine, show, write_json
 from benchmarks.servers import MissingError, Progress, stack
@@ -22,7 +24,7 @@ NAMES = [contender.name for contender in CONTENDERS]
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["all", "speed", "memory"]), default="all")
+@click.argument("what", type=click.Choice(["all", "speed", "memory", "codec"]), default="all")
 @click.option(
     "--records", type=click.IntRange(1_000), default=100_000, show_default=True, help="Per workload."
 )
@@ -34,7 +36,7 @@ NAMES = [contender.name for contender in CONTENDERS]
 @click.option("--path", "paths", type=click.Choice(NAMES), multiple=True, help="Only this path; repeatable.")
 @click.option("--json", "json", type=click.Path(path_type=Path, dir_okay=False), help="Write all runs here.")
 def main(
-    what: Literal["all", "speed", "memory"],
+    what: Literal["all", "speed", "memory", "codec"],
     records: int,
     rounds: int,
     backlog: int,
@@ -42,7 +44,7 @@ def main(
     paths: Sequence[str],
     json: Path | None,
 ) -> None:
-    """Print records/s of the sink beside its ceiling and beside plain Faust agents, and the sink's memory.
+    """Print records/s of the sink beside its ceiling and plain Faust agents, its memory, and what the codec costs.
 
     Exits with 0 whatever was measured; 1 when a path failed, 2 when something is missing.
     """
@@ -58,7 +60,9 @@ def main(
     try:
         with console.status("starting") as status:
             progress = _progress(console, status.update)
-            if what != "memory":
+            if what in {"all", "codec"}:  # first: it takes half a minute and needs no server
+                measure_codec(results.codec, rounds=rounds, progress=progress)
+            if what in {"all", "speed"}:
                 with stack(progress) as servers:
                     measure_speed(
                         servers,
@@ -69,13 +73,13 @@ def main(
                         contenders=[found for found in CONTENDERS if not paths or found.name in paths],
                         progress=progress,
                     )
-            if what != "speed":
+            if what in {"all", "memory"}:
                 with stack(progress) as servers:
                     measure_memory(servers, results, backlog=backlog, progress=progress)
     except MissingError as error:
         console.print(str(error), soft_wrap=True, highlight=False)
         sys.exit(2)
-    except (RunError, LocalStackError) as error:
+    except (RunError, WrongResultError, LocalStackError) as error:
         console.print(str(error), soft_wrap=True, highlight=False)
         sys.exit(1)
     show(console, results, facts)

@@ -2,9 +2,9 @@
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,10 +14,13 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.codec.peer import PACKAGE
+from benchmarks.codec.report import codec_tables, codec_verdicts
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measurement import Measurement
 from benchmarks.servers import CRATE, VERSION
 from benchmarks.session import WORKLOADS, Results
+from benchmarks.verdict import Verdict
 from benchmarks.workload import HOT_KEYS, Keys
 
 __all__ = ["machine", "show", "write_json"]
@@ -25,7 +28,10 @@ __all__ = ["machine", "show", "write_json"]
 MEGABYTE = 1_000_000
 MEMORY_TARGET = 300.0
 TITLES: dict[Keys, str] = {"unique": "unique keys", "hot": f"{HOT_KEYS:,} hot keys"}
-DISTRIBUTIONS = ("prom-faust", "faust-streaming", "aiokafka", "pymongo", "motor", "orjson")
+DISTRIBUTIONS = (
+    *("prom-faust", "faust-streaming", "aiokafka", "pymongo", "motor", "orjson", "pydantic", "jsonschema-rs"),
+    PACKAGE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +55,6 @@ TARGETS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A target and what was measured of it; ``ratios`` has one number per round."""
-
-    title: str
-    wanted: str
-    ratios: list[float]
-    met: bool
-
-    @property
-    def word(self) -> str:
-        """Plainly."""
-        return "ok" if self.met else "MISSED"
-
-
 def verdicts(results: Results) -> list[Verdict]:
     """Every target of which something was measured."""
     found: list[Verdict] = []
@@ -85,7 +76,7 @@ def verdicts(results: Results) -> list[Verdict]:
                 peak < MEMORY_TARGET,
             )
         )
-    return found
+    return found + codec_verdicts(results.codec)
 
 
 def machine() -> dict[str, Any]:
@@ -97,9 +88,17 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(terse=True),
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        **{name: version(name) for name in DISTRIBUTIONS},
+        **dict(_versions(DISTRIBUTIONS)),
         CRATE: VERSION,
     }
+
+
+def _versions(names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for name in names:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, "missing"
 
 
 def _processor() -> str:
@@ -116,14 +115,31 @@ def show(console: Console, results: Results, facts: dict[str, Any]) -> None:
             console.print(_speed_table(keys, results))
     if results.memory is not None:
         _show_memory(console, results.memory, results.backlog)
+    for table in codec_tables(results.codec):
+        console.print(table)
     console.print(_target_table(verdicts(results)))
+    if results.speed or results.memory is not None:
+        _explain_speed(console)
+    if results.codec:
+        _explain_codec(console)
+    console.print(", ".join(f"{name} {value}" for name, value in facts.items()), style="dim", highlight=False)
+
+
+def _explain_speed(console: Console) -> None:
     console.print(
         "records/s: from the first record in hand to the acknowledgement of the last one's effect; "
         "process start and Kafka commits are not in it. CPU s: per million records, meanwhile. "
         "Client, server and broker share the cores.",
         style="dim",
     )
-    console.print(", ".join(f"{name} {value}" for name, value in facts.items()), style="dim", highlight=False)
+
+
+def _explain_codec(console: Console) -> None:
+    console.print(
+        "microseconds: CPU time of the thread per message of nine fields. / orjson, / no orjson: times as long as "
+        "Faust's own JSON codec on a dict, median of the rounds' ratios.",
+        style="dim",
+    )
 
 
 def _speed_table(keys: Keys, results: Results) -> Table:
@@ -186,6 +202,10 @@ def write_json(path: Path, results: Results, facts: dict[str, Any]) -> None:
             for (keys, name), runs in results.speed.items()
         },
         "memory": results.memory and {"backlog": results.backlog, **results.memory.model_dump()},
+        "codec": {
+            f"{direction} {name}": {"title": row.title, "microseconds": row.micros}
+            for (direction, name), row in results.codec.items()
+        },
         "targets": [
             {"title": found.title, "wanted": found.wanted, "rounds": found.ratios, "met": found.met}
             for found in verdicts(results)

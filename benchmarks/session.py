@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.codec.session import Rows
 from benchmarks.contenders import CONTENDERS, Contender, run_contender
 from benchmarks.measurement import Measurement
 from benchmarks.servers import Progress, Stack
@@ -25,11 +26,13 @@ class Results:
         speed: workload and contender to its runs, one per round.
         memory: the sink's run over the backlog, or None.
         backlog: how many records that held.
+        codec: what was measured of the codecs.
     """
 
     speed: dict[tuple[Keys, str], list[Measurement]] = field(default_factory=dict)
     memory: Measurement | None = None
     backlog: int = 0
+    codec: Rows = field(default_factory=dict)
 
 
 def measure_speed(

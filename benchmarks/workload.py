@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
-from zlib import crc32
 
 import orjson
 
+from prom_faust import partition_of
 from prom_faust.lane.record import PlainRecord
 
 __all__ = [
@@ -82,7 +82,7 @@ def _event(key: str, number: int) -> Event:
         "started": FIRST_MILLISECOND + number,
         "command": f"/usr/bin/worker --queue=queue-{number % 31} --retries=3 --log-level=info",
     }
-    return Event(crc32(key.encode()) % PARTITIONS, key, fields)
+    return Event(partition_of(key, PARTITIONS), key, fields)
 
 
 def records(keys: Keys, count: int) -> Iterator[PlainRecord]:

@@ -4,8 +4,12 @@ Start with :func:`install`; everything public is named here.
 """
 
 from prom_faust.app import Prom, install
+from prom_faust.exceptions import PayloadInvalidError
 from prom_faust.lane.batch import Batch
 from prom_faust.lane.record import Record
+from prom_faust.routing.hashing import partition_of
+from prom_faust.schema.faust import RegistryCodec, RegistrySchema
+from prom_faust.schema.registry import SchemaRegistry
 from prom_faust.sink.faust import Projection, start_changelog_projector
 from prom_faust.sink.options import ChangelogOptions, Index
 
@@ -13,9 +17,14 @@ __all__ = [
     "Batch",
     "ChangelogOptions",
     "Index",
+    "PayloadInvalidError",
     "Projection",
     "Prom",
     "Record",
+    "RegistryCodec",
+    "RegistrySchema",
+    "SchemaRegistry",
     "install",
+    "partition_of",
     "start_changelog_projector",
 ]

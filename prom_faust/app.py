@@ -1,5 +1,6 @@
 """``install``: the one place that wires the plugin into a Faust app."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 
 import faust
 from faust.app.base import BootStrategy
+from faust.types.tuples import Message
 from pydantic import BaseModel
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
@@ -14,14 +16,25 @@ from pymongo.errors import PyMongoError
 from prom_faust.boot import Preflight, PreflightFirst
 from prom_faust.cli.faust import register_commands
 from prom_faust.clients import Clients
-from prom_faust.exceptions import ConfigurationError
+from prom_faust.dlq.envelope import dlq_topic, letter_of
+from prom_faust.dlq.kafka import DeadLetterPublisher
+from prom_faust.exceptions import ConfigurationError, DecodeError
 from prom_faust.lane.agent import BatchAgent, BatchFun
+from prom_faust.lane.record import PlainRecord
 from prom_faust.lane.service import Lane, LaneOptions
+from prom_faust.publish.faust import install_topics
+from prom_faust.publish.gate import Gate
+from prom_faust.publish.kafka import install_transport
+from prom_faust.publish.rules import Rules, TopicRules
+from prom_faust.routing.hashing import Routing
+from prom_faust.routing.key import KeyOf as PayloadKey
+from prom_faust.routing.sample import Expectation
+from prom_faust.schema.registry import SchemaRegistry
 from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.event import Key
 from prom_faust.sink.faust import Projection, attach
 from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, VersionOf
-from prom_faust.topics import TopicSpec
+from prom_faust.topics import TopicSpec, dead_letter_spec
 
 __all__ = ["Prom", "install"]
 
@@ -40,6 +53,7 @@ class Prom:
     Attributes:
         app: the Faust app.
         settings: the settings.
+        registry: what the topics may carry.
         projections: the projections, by collection.
         lanes: the lanes of batch agents, by agent name.
     """
@@ -47,6 +61,10 @@ class Prom:
     app: faust.App
     settings: Settings
     clients: Clients
+    registry: SchemaRegistry
+    rules: Rules
+    gate: Gate
+    publisher: DeadLetterPublisher
     projections: dict[str, Projection] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=dict)
     _topics: dict[str, _Declared] = field(default_factory=dict)
@@ -66,17 +84,26 @@ class Prom:
         *,
         partitions: int = 8,
         compacted: bool = False,
+        key: PayloadKey | None = None,
+        routing: Routing | None = None,
         model: type[BaseModel] | None = None,
         config: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> faust.Topic:
         """Declare a topic: it is created at start if it is missing, and checked if it is not.
 
+        What is sent to it obeys the schema that the registry has for its name. Agents get its values as the
+        latest version's model; a record that is none goes to ``<name>.dlq`` and no agent sees it. Nor do they see
+        tombstones, unless ``allow_empty=True`` asks for them, as None.
+
         Args:
             name: the topic's name.
             partitions: how many partitions it has.
             compacted: whether it is compacted: the last value of every key is kept.
-            model: the pydantic model of its values, for projections of it.
+            key: the field of a payload, or a function of it, that is its key; then ``send`` needs no ``key=``.
+            routing: how a key finds its partition: ``jump`` (default), jump consistent hash, or ``kafka``, as
+                Kafka's own clients do it.
+            model: the pydantic model of its values, for projections of a topic that has no schema.
             config: further topic settings for its creation, for example ``{"retention.ms": "3600000"}``.
             **kwargs: passed to ``app.topic``.
 
@@ -92,11 +119,41 @@ class Prom:
             if known.spec != spec:
                 raise ConfigurationError(f"topic {name} is declared twice, as {known.spec} and as {spec}")
             return known.topic
+        self.rules.declare(
+            TopicRules(name, partitions, compacted, routing or self.rules.internal, key)
+        )  # before the topic is made, which asks for it
         topic: faust.Topic = cast(Any, self.app.topic)(
             name, partitions=partitions, compacting=compacted, **kwargs
         )
         self._topics[name] = _Declared(spec, model, topic)
         return topic
+
+    def table(self, name: str, *, source: faust.Topic, **kwargs: Any) -> faust.Table[Any, Any]:
+        """Make a table that is written from one topic: same keys, same number of partitions, same homes.
+
+        ``app.router.key_store`` then finds a key where its data is. A plain ``app.Table`` has keys of its own.
+
+        Args:
+            name: the table's name.
+            source: the declared topic whose stream writes it.
+            **kwargs: passed to ``app.Table``.
+
+        Raises:
+            ConfigurationError: the source is not declared with ``prom.topic``.
+        """
+        topic = str(source.get_topic_name())
+        if topic not in self._topics:
+            raise ConfigurationError(f"table {name}: declare its source {topic} with prom.topic first")
+        options = {
+            "key_type": source.key_type,
+            "partitions": self._topics[topic].spec.partitions,
+        }
+        table = cast("faust.Table[Any, Any]", self.app.Table(name, **{**options, **kwargs}))
+        changelog = str(table.changelog_topic.get_topic_name())
+        self.rules.follow(changelog, topic)
+        # Two workers that start at once see it without partitions for a while, if Faust makes it, and crash.
+        self._sources[changelog] = TopicSpec(changelog, self._topics[topic].spec.partitions, compacted=True)
+        return table
 
     def materialize(
         self,
@@ -157,12 +214,13 @@ class Prom:
             collection=collection,
             key_of=key,
             map=map,
-            model=model or (declared.model if declared else None),
+            model=model or self._model(name),
             tombstone=tombstone,
             indexes=tuple(indexes),
             version_of=version,
             record_key=record_key or ("json" if _keys_are_json(topic) else "text"),
             compacted=declared.spec.compacted is True if declared else True,
+            routing=self.rules.routing(name) or "kafka",
             write=write,
             deletes=deletes,
             fence_delay=fence_delay,
@@ -245,7 +303,40 @@ class Prom:
     def specs(self) -> list[TopicSpec]:
         """Every topic that must be there at start; a projection sees to its dead-letter topic itself."""
         declared = {name: declared.spec for name, declared in self._topics.items()}
-        return list((self._sources | declared).values())
+        letters = {dlq_topic(name): dead_letter_spec(dlq_topic(name)) for name in declared}
+        return list((letters | self._sources | declared).values())
+
+    def expectations(self) -> list[Expectation]:
+        """How the keys of the declared topics should lie."""
+        routed = {name: self.rules.routing(name) for name in self._topics}
+        return [Expectation(name, routing) for name, routing in routed.items() if routing is not None]
+
+    def declared_topic(self, name: str) -> faust.Topic | None:
+        """A topic that was declared with ``prom.topic``."""
+        declared = self._topics.get(name)
+        return declared.topic if declared else None
+
+    async def bury(self, message: Message, error: Exception) -> None:
+        """Publish a record that a stream cannot read to its dead-letter topic, however long that takes."""
+        record = PlainRecord(
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            timestamp=round(message.timestamp * 1000),
+            key=message.key,
+            value=message.value,
+            headers=tuple(cast(Any, message.headers or ())),
+        )
+        reason = DecodeError(str(error))
+        letter = letter_of(record, reason, consumer=self.app.conf.id, died_at=time.time_ns() // 1_000_000)
+        await self.publisher.publish_surely(letter)
+
+    def _model(self, topic: str) -> type[BaseModel] | None:
+        subject = self.registry.find(topic)
+        cls = subject.latest.type.cls if subject else None
+        if cls is not None and issubclass(cls, BaseModel):
+            return cls
+        return self._topics[topic].model if topic in self._topics else None
 
     def _source(self, topic: faust.Topic | str) -> str:
         name = topic if isinstance(topic, str) else str(topic.get_topic_name())
@@ -253,13 +344,26 @@ class Prom:
         return name
 
 
-def install(app: faust.App, *, mongo_url: str | None = None, database: Any = None, **settings: Any) -> Prom:
+def install(
+    app: faust.App,
+    *,
+    registry: SchemaRegistry | None = None,
+    mongo_url: str | None = None,
+    database: Any = None,
+    schema: bool = True,
+    routing: bool = True,
+    **settings: Any,
+) -> Prom:
     """Wire the plugin into a Faust app.
 
     Args:
         app: the app.
+        registry: what the topics may carry.
         mongo_url: MongoDB's URL; its path names the database, ``prom`` by default.
         database: a database of pymongo's async API or of motor, instead of ``mongo_url``.
+        schema: whether the registry's schemas are enforced.
+        routing: whether declared, repartition and changelog topics are routed by jump hash, unless they say
+            otherwise; if not, by the app's own partitioner.
         **settings: see :class:`~prom_faust.settings.Settings`.
 
     Returns:
@@ -271,16 +375,28 @@ def install(app: faust.App, *, mongo_url: str | None = None, database: Any = Non
     if isinstance(app.boot_strategy, PreflightFirst):
         raise ConfigurationError(f"prom_faust is installed in app {app.conf.id} already")
     loaded = load_settings(mongo_url=mongo_url, **settings)
-    prom = Prom(app, loaded, Clients(app), _database=database)
-    preflight = Preflight(prom.clients, loaded, prom.specs, lambda: list(prom.projections.values()))
+    clients = Clients(app)
+    registry = registry if schema and registry is not None else SchemaRegistry()
+    rules = Rules("jump" if routing else None)
+    gate = Gate(registry, rules)
+    publisher = DeadLetterPublisher(clients)
+    prom = Prom(app, loaded, clients, registry, rules, gate, publisher, _database=database)
+    preflight = Preflight(
+        clients, loaded, prom.specs, lambda: list(prom.projections.values()), prom.expectations, publisher
+    )
     app.boot_strategy = PreflightFirst(cast(BootStrategy, app.boot_strategy), preflight)
+    install_transport(app, gate)
+    install_topics(app)
     register_commands(prom)
     return prom
 
 
 def _database(url: str) -> Any:
-    name = urlsplit(url).path.strip("/") or "prom"
     try:
+        parts = urlsplit(url)
+        if not parts.scheme.startswith("mongodb"):
+            raise ConfigurationError("mongo_url must begin with mongodb:// or mongodb+srv://")  # noqa: TRY301
+        name = parts.path.strip("/") or "prom"
         client: AsyncMongoClient[Any] = AsyncMongoClient(
             url, serverSelectionTimeoutMS=5_000, connectTimeoutMS=5_000, appname="prom_faust"
         )

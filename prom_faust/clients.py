@@ -10,9 +10,14 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, server_list
+from faust import transport
+from faust.transport.drivers.aiokafka import Transport, credentials_to_aiokafka_auth, server_list
+from faust.types.settings import Settings as FaustSettings
+from yarl import URL
 
-__all__ = ["Clients"]
+from prom_faust.exceptions import ConfigurationError
+
+__all__ = ["Clients", "check_brokers"]
 
 FETCH_BYTES = 16 * 1024 * 1024
 """The most bytes of one fetch response."""
@@ -80,8 +85,15 @@ class Clients:
             isolation_level="read_committed",
         )
 
-    def reader(self, *, partition_fetch_bytes: int = PARTITION_FETCH_BYTES) -> AIOKafkaConsumer:
-        """A consumer without a group: it is told which partitions to read and where to start."""
+    def reader(
+        self, *, partition_fetch_bytes: int = PARTITION_FETCH_BYTES, committed_only: bool = True
+    ) -> AIOKafkaConsumer:
+        """A consumer without a group: it is told which partitions to read and where to start.
+
+        Args:
+            partition_fetch_bytes: the most bytes of one partition in a fetch response.
+            committed_only: whether open and aborted transactions are left out.
+        """
         return AIOKafkaConsumer(
             **self.common(),
             group_id=None,
@@ -89,7 +101,7 @@ class Clients:
             auto_offset_reset="earliest",
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=partition_fetch_bytes,
-            isolation_level="read_committed",
+            isolation_level="read_committed" if committed_only else "read_uncommitted",
         )
 
     def producer(self) -> AIOKafkaProducer:
@@ -108,3 +120,26 @@ class Clients:
             request_timeout: seconds for one request.
         """
         return AIOKafkaAdminClient(**self.common(), request_timeout_ms=int(request_timeout * 1000))
+
+
+def check_brokers(conf: FaustSettings) -> None:
+    """See that every broker is named by a URL of the one driver that the plugin works with.
+
+    Raises:
+        ConfigurationError: one is not.
+    """
+    for name in ("broker", "broker_consumer", "broker_producer"):
+        for url in getattr(conf, name):
+            if not _is_kafka(url):
+                raise ConfigurationError(
+                    f"{name}= has a URL that begins with {url.scheme}://, and the driver of prom_faust is "
+                    "aiokafka: write it as kafka://host:9092"
+                )
+
+
+def _is_kafka(url: URL) -> bool:
+    try:
+        driver: Any = transport.by_url(url)
+    except (ImportError, AttributeError, ValueError):
+        return False
+    return isinstance(driver, type) and issubclass(driver, Transport)

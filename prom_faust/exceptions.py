@@ -3,7 +3,14 @@
     PromFaustError
     ├── ConfigurationError        a setting or a call is wrong: change the code or the environment
     │   ├── TopicError            a topic has the wrong partition count or cleanup policy, or is missing
-    │   └── IndexConflictError    a collection has an index that differs from the one asked for
+    │   │   └── RoutingMismatchError  its keys are not where its routing puts them
+    │   ├── IndexConflictError    a collection has an index that differs from the one asked for
+    │   ├── SchemaError           a schema or its registration is wrong
+    │   │   └── IncompatibleSchemaError  a version cannot read, or be read by, the one before it
+    │   └── WebPortError          the address of the worker's web server cannot be had
+    ├── SendRefusedError          a send was refused to its caller, and nothing was produced
+    │   ├── PayloadInvalidError   its payload does not obey the topic's schema
+    │   └── RecordKeyError        it has no key where one is needed, or two that differ
     ├── UnreachableError      R   a server did not answer within the time allowed
     ├── LostHistoryError          the log or the group is not the one that the sink stopped at
     │   ├── TopicRecreatedError   the topic was deleted and created again
@@ -25,8 +32,10 @@
 R marks the errors for which trying again later can help (``retryable``).
 """
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, NamedTuple
+
+import click
 
 __all__ = [
     "AgentCrashedError",
@@ -34,21 +43,29 @@ __all__ = [
     "DeadLetterError",
     "DecodeError",
     "DocumentError",
+    "Failure",
     "GroupExpiredError",
+    "IncompatibleSchemaError",
     "IndexConflictError",
     "KeyMismatchError",
     "LocalStackError",
     "LostHistoryError",
     "NotSettledError",
     "PartitionCountError",
+    "PayloadInvalidError",
     "PositionLostError",
     "PromFaustError",
     "RecordError",
+    "RecordKeyError",
     "RevokedError",
+    "RoutingMismatchError",
+    "SchemaError",
+    "SendRefusedError",
     "TopicError",
     "TopicRecreatedError",
     "UnreachableError",
     "VersionError",
+    "WebPortError",
     "WriteRejectedError",
 ]
 
@@ -60,16 +77,77 @@ class PromFaustError(Exception):
     """Whether the same call can succeed later without any change."""
 
 
-class ConfigurationError(PromFaustError):
-    """A setting or a call is wrong; the message says what to change."""
+class ConfigurationError(PromFaustError, click.ClickException):
+    """A setting or a call is wrong; the message says what to change.
+
+    Such errors are raised while an app's module is imported, and ``faust -A`` imports it from within click: for
+    click the error is one line on stderr and exit code 1. Everywhere else it is an exception like any other.
+    """
+
+    def format_message(self) -> str:
+        """The message in one line."""
+        return " ".join(self.message.split())
 
 
 class TopicError(ConfigurationError):
     """A topic is missing, or has the wrong partition count or cleanup policy."""
 
 
+class RoutingMismatchError(TopicError):
+    """The keys of a topic are not where its routing puts them: updates of a key would go to another partition."""
+
+
 class IndexConflictError(ConfigurationError):
     """A collection already has an index of this name or key with other options."""
+
+
+class SchemaError(ConfigurationError):
+    """A schema, or its registration, is wrong."""
+
+
+class IncompatibleSchemaError(SchemaError):
+    """A version does not keep the compatibility that it declares; every place is named."""
+
+
+class Failure(NamedTuple):
+    """One place at which a payload does not obey its schema.
+
+    Attributes:
+        path: JSON pointer (RFC 6901) to it; empty for the whole payload.
+        reason: what is wrong there.
+    """
+
+    path: str
+    reason: str
+
+
+class SendRefusedError(PromFaustError):
+    """A send was refused: its caller gets this error, and nothing was produced."""
+
+
+class PayloadInvalidError(SendRefusedError):
+    """A payload does not obey its topic's schema.
+
+    Attributes:
+        topic: the topic.
+        version: the version that it was checked against, or None where there is no such version.
+        failures: every failing path, with the reason.
+    """
+
+    def __init__(self, topic: str, version: int | None, failures: Iterable[Failure]) -> None:
+        self.topic = topic
+        self.version = version
+        self.failures = tuple(failures)
+        found = "; ".join(f"{path or 'payload'}: {reason}" for path, reason in self.failures)
+        super().__init__(f"{topic} v{version}: {found}" if version is not None else f"{topic}: {found}")
+
+
+class RecordKeyError(SendRefusedError):
+    """A record has no key on a topic that needs one, or an explicit key that differs from its payload's."""
+
+
+class WebPortError(ConfigurationError):
+    """The worker's web server cannot listen on its address: most often another worker does."""
 
 
 class UnreachableError(PromFaustError):

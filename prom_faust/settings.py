@@ -1,13 +1,15 @@
 """The plugin's settings, frozen; the environment is read here and nowhere else."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prom_faust.exceptions import ConfigurationError
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "load_settings", "read_settings"]
+
+S = TypeVar("S", bound=BaseSettings)
 
 
 class Settings(BaseSettings):
@@ -61,8 +63,17 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         ConfigurationError: a setting is unknown or has a wrong value; all faults are named.
     """
+    return read_settings(Settings, **given)
+
+
+def read_settings(settings: type[S], **given: Any) -> S:
+    """Settings of any class, an app's own for example; what is wrong is one line.
+
+    Raises:
+        ConfigurationError: a setting is unknown or has a wrong value; all faults are named.
+    """
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise ConfigurationError(f"wrong settings: {faults}") from None  # the cause would show the values

@@ -75,6 +75,8 @@ class Demo:
                 self.say(f"starting `faust -A agents worker`, its log is {worker.log}")
                 worker.start()
                 await self._until_first_document(probe, worker, servers)
+                if worker.running and self._first is not None:
+                    await self._show_refusals(worker)
                 await self._show(probe, worker)
                 if worker.running:
                     await self._settle(probe, worker)
@@ -98,6 +100,12 @@ class Demo:
                 f"the first document is there, {self._first:.1f} s after the start, "
                 f"{servers.seconds:.1f} s of them for the servers"
             )
+
+    async def _show_refusals(self, worker: Worker) -> None:
+        """Let somebody send what is no heartbeat."""
+        code, output = await worker.command("refused")
+        self.say("faust -A agents refused" if code == 0 else f"faust -A agents refused: exit code {code}")
+        self._console.print(output, markup=False, highlight=False, soft_wrap=True)
 
     async def _show(self, probe: Probe, worker: Worker) -> None:
         """Show readings until the duration is over, a signal comes, or the worker ends."""

@@ -10,7 +10,7 @@ from prom_faust.exceptions import PromFaustError
 
 __all__ = ["main"]
 
-_COMMANDS = {"local": "prom_faust.cli.local:local"}
+_COMMANDS = {"local": "prom_faust.cli.local:local", "new": "prom_faust.cli.new:new"}
 """Where each subcommand is; a module is imported when its command is asked for, not before."""
 
 

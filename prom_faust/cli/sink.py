@@ -169,6 +169,11 @@ def _figures(report: Report) -> list[tuple[str, str]]:
         (report.different, "different"),
         (report.poison, "undecodable and not dead-lettered"),
         (report.retained, "retained: their record was cleaned away for one that did not count"),
+        *(
+            [(report.leftover, "left over: old copies in the partitions from before the topic grew")]
+            if report.leftover
+            else []
+        ),
         (report.moving, "moving: they changed all the while"),
         (report.markers, "delete markers standing"),
     ]

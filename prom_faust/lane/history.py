@@ -16,7 +16,7 @@ from prom_faust.exceptions import (
 )
 from prom_faust.lane.record import TopicPartition
 
-__all__ = ["LogState", "Position", "Reset", "check_history", "start_offset"]
+__all__ = ["LogState", "Position", "Reset", "check_history", "has_grown", "start_offset"]
 
 Reset = Literal["earliest", "latest"]
 
@@ -62,7 +62,13 @@ class LogState:
 
 
 def check_history(
-    partition: TopicPartition, log: LogState, stored: Position | None, *, group: str, rebuild: str
+    partition: TopicPartition,
+    log: LogState,
+    stored: Position | None,
+    *,
+    group: str,
+    rebuild: str,
+    grows: bool = False,
 ) -> LostHistoryError | None:
     """Compare the log with what was stored.
 
@@ -72,11 +78,12 @@ def check_history(
         stored: what was stored, or None.
         group: the consumer group, for the message.
         rebuild: what an operator should do, for the message.
+        grows: whether more partitions keep the order of each key's records.
 
     Returns:
         The error to stop with, or None.
     """
-    if stored is not None and stored.partitions != log.partitions:
+    if stored is not None and stored.partitions != log.partitions and not (grows and has_grown(log, stored)):
         return PartitionCountError(
             f"topic {partition.topic} had {stored.partitions} partitions and has {log.partitions} now: "
             f"its keys are no longer where they were. {rebuild}"
@@ -91,6 +98,11 @@ def check_history(
             f"the topic was recreated or the group expired. {rebuild}"
         )
     return None
+
+
+def has_grown(log: LogState, stored: Position | None) -> bool:
+    """Whether the topic has more partitions than it had when the position was stored."""
+    return stored is not None and log.partitions > stored.partitions
 
 
 def _recreated(log: LogState, stored: Position | None) -> str | None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer
@@ -21,7 +22,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 
 from prom_faust.clients import Clients
 from prom_faust.exceptions import LostHistoryError, PositionLostError, UnreachableError
-from prom_faust.lane.history import LogState, Position, check_history
+from prom_faust.lane.history import LogState, Position, check_history, has_grown
 from prom_faust.lane.record import TopicPartition
 
 __all__ = [
@@ -154,6 +155,12 @@ def _committed(response: Any, coordinator: Any) -> dict[TopicPartition, int | No
     return found
 
 
+async def _refresh(consumer: AIOKafkaConsumer) -> None:
+    """Have the client ask for the topic's partitions now, not when its metadata is of age."""
+    async with asyncio.timeout(OFFSETS_SECONDS):
+        await consumer._client.force_metadata_update()  # noqa: SLF001 - no public call refreshes what it knows
+
+
 def _partition_count(consumer: AIOKafkaConsumer, topic: str) -> int:
     partitions = consumer.partitions_for_topic(topic)
     if not partitions:
@@ -197,6 +204,7 @@ class LogComparison:
         group: the consumer group.
         positions: where positions are stored, or None.
         rebuild: gives what an operator should do about lost history.
+        grows: whether more partitions keep the order of each key's records.
     """
 
     def __init__(
@@ -207,12 +215,15 @@ class LogComparison:
         group: str,
         positions: PositionStore | None,
         rebuild: Callable[[], str],
+        grows: bool = False,
     ) -> None:
         self._clients = clients
         self._topic = topic
         self._group = group
         self._positions = positions
         self._rebuild = rebuild
+        self._grows = grows
+        self._known_count = 0
 
     async def compare(
         self, consumer: AIOKafkaConsumer, names: list[TopicPartition]
@@ -230,6 +241,8 @@ class LogComparison:
             except LostHistoryError as error:
                 logger.warning("%s; looking again in %g s", error, pause)
                 await asyncio.sleep(pause)
+                # Another member may have stored a partition count that this one has not seen yet.
+                await _refresh(consumer)
         return await self._look(consumer, names)
 
     async def _look(
@@ -245,7 +258,12 @@ class LogComparison:
         logs = await log_states(self._clients, consumer, names, stored)
         for name, log in logs.items():
             error = check_history(
-                name, log, stored.get(name.partition), group=self._group, rebuild=self._rebuild()
+                name,
+                log,
+                stored.get(name.partition),
+                group=self._group,
+                rebuild=self._rebuild(),
+                grows=self._grows,
             )
             if error is not None:
                 raise error
@@ -254,7 +272,32 @@ class LogComparison:
                     f"group {self._group} has committed offset {log.committed} of {name}, but no position is stored "
                     f"beside the data: the database was emptied. {self._rebuild()}"
                 )
+        await self._adopt_growth(logs, stored)
         return logs
+
+    async def _adopt_growth(
+        self, logs: Mapping[TopicPartition, LogState], stored: Mapping[int, Position]
+    ) -> None:
+        """Store the new partition count of a topic that has grown, and say once what that means."""
+        grown = {
+            name.partition: replace(stored[name.partition], partitions=log.partitions)
+            for name, log in logs.items()
+            if has_grown(log, stored.get(name.partition))
+        }
+        if self._positions is None or not grown:
+            return
+        before = min(stored[number].partitions for number in grown)
+        count = max(position.partitions for position in grown.values())
+        if count > self._known_count:
+            logger.warning(
+                "topic %s has grown from %d to %d partitions: keys that moved keep their old copies where they were, "
+                "and a deleted one may come back with a rebuild, until they are re-homed; sink verify names them",
+                self._topic,
+                before,
+                count,
+            )
+            self._known_count = count
+        await self._positions.store_positions(self._topic, grown, now=time.time_ns() // 1_000_000)
 
     async def begin(
         self, logs: Mapping[TopicPartition, LogState], starts: Mapping[TopicPartition, int]

@@ -58,6 +58,7 @@ class LaneOptions:
         commit_timeout: seconds after which a commit that does not return is tried again later.
         history_interval: seconds between two comparisons of the log with the stored positions, and the age
             after which a changed partition count is seen.
+        grows: whether the topic may get more partitions, as a jump-routed one may: its keys then only move up.
         rebuild: what an operator should do about lost history; ``{app}`` stands for the app's name.
     """
 
@@ -72,6 +73,7 @@ class LaneOptions:
     drain_timeout: float = 8.0
     commit_timeout: float = 5.0
     history_interval: float = 15.0
+    grows: bool = False
     rebuild: str = "delete the consumer group while no worker runs, to read from the start again."
 
 
@@ -108,6 +110,7 @@ class Lane(Service):
             group=options.group,
             positions=positions,
             rebuild=lambda: self.rebuild,
+            grows=options.grows,
         )
         self._flights = Flights(
             agent,

@@ -9,15 +9,15 @@ from pydantic import BaseModel, ValidationError
 
 from prom_faust.exceptions import DecodeError, DocumentError, KeyMismatchError, RecordError, VersionError
 from prom_faust.lane.record import Record
+from prom_faust.schema.header import schema_version
+from prom_faust.schema.tombstone import is_deleted, is_null, may_be_deleted
 from prom_faust.sink.document import encode_document
 from prom_faust.sink.event import Change, Key, position
 from prom_faust.sink.options import RESERVED, ChangelogOptions, RecordKey
 
-__all__ = ["SCHEMA_VERSION_HEADER", "VERSION_HEADER", "Decoder", "decoder", "header", "schema_version"]
+__all__ = ["VERSION_HEADER", "Decoder", "decoder", "header"]
 
-SCHEMA_VERSION_HEADER = "x-schema-version"
 VERSION_HEADER = "x-version"
-VERSION_DIGITS = 9
 INT64 = range(-(2**63), 2**63)
 
 Decoder = Callable[[Record], Change]
@@ -29,25 +29,6 @@ def header(record: Record, name: str) -> bytes | None:
         if key == name:
             return value
     return None
-
-
-def schema_version(record: Record) -> int | None:
-    """The version in ``x-schema-version`` (ASCII decimal), or None where there is no such header.
-
-    Raises:
-        DecodeError: the header is there and is no version.
-    """
-    if not record.headers:
-        return None
-    found = [value for name, value in record.headers if name == SCHEMA_VERSION_HEADER]
-    if not found:
-        return None
-    raw = found[0] or b""
-    if len(found) > 1:
-        raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is there {len(found)} times, not once")
-    if not (raw.isdigit() and len(raw) <= VERSION_DIGITS):
-        raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is {raw[:40]!r}, not a decimal version")
-    return int(raw)
 
 
 def decoder(options: ChangelogOptions) -> Decoder:
@@ -64,10 +45,10 @@ def decoder(options: ChangelogOptions) -> Decoder:
     tombstone = options.tombstone
 
     def decode(record: Record) -> Change:
-        schema_version(record)
+        schema_version(record.headers)
         value = record.value
-        event = None if _is_null(value) else decode_value(value or b"")
-        if event is None or _is_deleted(event) or (tombstone is not None and tombstone(event)):
+        event = None if is_null(value) else decode_value(value or b"")
+        if event is None or is_deleted(event) or (tombstone is not None and tombstone(event)):
             return _tombstone(record, event, read_key, version_of)
         key = _key(record, event, read_key, key_of, options)
         version = _version(version_of(event)) if version_of else None
@@ -92,14 +73,6 @@ def decoder(options: ChangelogOptions) -> Decoder:
     return checked
 
 
-def _is_null(value: bytes | None) -> bool:
-    return value is None or value.strip() == b"null"
-
-
-def _is_deleted(event: Any) -> bool:
-    return type(event) is dict and event.get("_deleted") is True
-
-
 def _value_decoder(model: type[BaseModel] | None) -> Callable[[bytes], Any]:
     """JSON, or the model; a body with ``_deleted: true`` is recognised before the model sees it."""
     if model is None:
@@ -107,12 +80,11 @@ def _value_decoder(model: type[BaseModel] | None) -> Callable[[bytes], Any]:
     validate = model.model_validate_json
 
     def decode(value: bytes) -> Any:
-        # Every spelling of the field holds these letters, or an escape.
-        if b"_deleted" in value or b"\\u" in value:
+        if may_be_deleted(value):
             # What is wrong with the JSON is for the model's parser to say, as for every other value.
             with suppress(orjson.JSONDecodeError):
                 event = orjson.loads(value)
-                if _is_deleted(event):
+                if is_deleted(event):
                     return event
         try:
             return validate(value)

@@ -87,6 +87,7 @@ class Projection(Service):
                 hold_limit=max(options.size, 2),
                 drain_timeout=settings.drain_timeout,
                 history_interval=settings.history_interval,
+                grows=options.grows,
                 rebuild=(f"Stop the workers and run: faust -A {{app}} sink rebuild {options.collection}"),
             ),
             positions=self.collection,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from prom_faust.exceptions import ConfigurationError
+from prom_faust.routing.hashing import Routing
 from prom_faust.sink.event import Key
 
 __all__ = ["RESERVED", "ChangelogOptions", "Index", "KeyOf", "MapOf", "RecordKey", "VersionOf"]
@@ -70,6 +71,9 @@ class ChangelogOptions:
         indexes: indexes to create or compare, as ``Index`` or field names.
         version_of: field or function giving the event's version; without it, the position decides.
         record_key: how key bytes are read: ``"text"`` (UTF-8), ``"json"``, or a function.
+        routing: how the topic's keys find their partition: ``"jump"`` where ``prom.topic`` routes it, ``"kafka"``
+            (the default) for anything else. When a jump-routed topic gets more partitions its keys only move up,
+            so that the sink goes on; on any other, and with a version function, it stops and names the rebuild.
         compacted: whether the topic is compacted; then a record's key must be its document's key.
         write: ``"replace"`` the document, or ``"set"`` the mapped fields and leave those of other writers.
         deletes: ``"hard"`` removes a marker after ``fence_delay``, ``"remember"`` after 24 hours; by default
@@ -93,6 +97,7 @@ class ChangelogOptions:
     indexes: Sequence[Index | str] = field(default=())
     version_of: VersionOf | None = None
     record_key: RecordKey = "text"
+    routing: Routing = "kafka"
     compacted: bool = True
     write: Literal["replace", "set"] = "replace"
     deletes: Literal["hard", "remember"] | None = None
@@ -107,6 +112,8 @@ class ChangelogOptions:
             raise ConfigurationError("size, window and max_window_bytes must be at least 1")
         if self.write not in {"replace", "set"}:
             raise ConfigurationError(f'write must be "replace" or "set", not {self.write!r}')
+        if self.routing not in {"jump", "kafka"}:
+            raise ConfigurationError(f'routing must be "jump" or "kafka", not {self.routing!r}')
         if self.deletes not in {None, "hard", "remember"}:
             raise ConfigurationError(f'deletes must be "hard" or "remember", not {self.deletes!r}')
         if isinstance(self.record_key, str) and self.record_key not in {"text", "json"}:
@@ -131,6 +138,11 @@ class ChangelogOptions:
     def versioned(self) -> bool:
         """Whether a version function decides the order."""
         return self.version_of is not None
+
+    @property
+    def grows(self) -> bool:
+        """Whether the topic may get more partitions under the sink: positions then still order a key's records."""
+        return self.routing == "jump" and not self.versioned
 
     @property
     def field_names(self) -> tuple[str, ...] | None:

@@ -53,6 +53,7 @@ async def test_the_example_prints_what_the_readme_says(shop, mongo):
         worker.until("Worker ready")
         filled = run(shop, "fill")
         assert filled.returncode == 0, filled.stderr
+        assert filled.stdout == block("output: faust -A shop fill")
         deadline = time.monotonic() + 30
         while client.shop.orders.count_documents({"_deleted": {"$exists": False}}) != 2:
             assert time.monotonic() < deadline, worker.tail()

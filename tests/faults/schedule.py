@@ -15,6 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from prom_faust.local import KafkaServer, MongoServer
+from tests.support.kafka import at_home
 from tests.support.worker import FaustWorker
 
 TOPIC = "things"
@@ -124,6 +125,7 @@ class Run:
         """Send at a steady rate over the whole schedule, whatever happens to the broker."""
         producer = AIOKafkaProducer(
             bootstrap_servers=f"127.0.0.1:{self.kafka.port}",
+            partitioner=at_home,
             enable_idempotence=True,
             request_timeout_ms=60_000,
             linger_ms=5,
@@ -144,7 +146,7 @@ class Run:
         self.note(f"produced {len(made)} records, {len(self.poisoned)} of them poison")
 
     async def tombstone(self, key: str) -> Position:
-        producer = AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{self.kafka.port}")
+        producer = AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{self.kafka.port}", partitioner=at_home)
         await producer.start()
         metadata = await producer.send_and_wait(TOPIC, key=key.encode(), value=None)
         await producer.stop()

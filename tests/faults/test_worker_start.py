@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import time
 
 import pytest
@@ -79,11 +80,118 @@ async def test_an_index_that_differs(worker, database):
     ends_with(worker(), "IndexConflictError", "index host_1 differs", "dropIndex")
 
 
+def ends_at_import(worker, *texts):
+    """The app's module cannot be imported: all there is to read is one line with these texts."""
+    with worker:
+        assert worker.wait(30) == 1
+    lines = worker.log.read_text().splitlines()
+    assert len(lines) == 1, worker.tail(80)
+    assert lines[0].startswith("Error: ")
+    for text in texts:
+        assert text in lines[0]
+    assert "secret" not in lines[0]
+
+
 async def test_a_wrong_setting(worker):
-    process = worker(PROM_FAUST_WRITE_DEADLINE="-1")
+    ends_at_import(worker(PROM_FAUST_WRITE_DEADLINE="-1"), "wrong settings: write_deadline: ")
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("http://127.0.0.1:9092", "broker= has a URL that begins with http://"),
+        ("kafka://127.0.0.1:9092;confluent://127.0.0.1:9093", "begins with confluent://"),
+        ("127.0.0.1:9092;foo://me:secret@127.0.0.1", "begins with foo://"),
+        ("kafka://me:secret@host:notaport", "setting broker= cannot be used: "),
+        ("kafka://127.0.0.1:99999", "setting broker= cannot be used: "),
+    ],
+)
+async def test_a_broker_url_that_is_none(worker, url, text):
+    ends_at_import(worker(KAFKA_URL=url), text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:27017/x",
+        "mongodb://host:notaport/x",
+        "mongodb://me:secret@t@127.0.0.1/x",
+        "mongodb://127.0.0.1:27017/a$b",
+    ],
+)
+async def test_a_mongodb_url_that_is_none(worker, url):
+    ends_at_import(worker(MONGO_URL=url), "mongo_url cannot be used: ")
+
+
+async def test_a_mongodb_host_that_no_name_server_knows(worker):
+    ends_with(
+        worker(MONGO_URL="mongodb://me:secret@mongo.invalid/x"), "UnreachableError: MongoDB", "mongo_url"
+    )
+
+
+async def test_a_module_found_by_autodiscovery_that_declares_nonsense(tmp_path):
+    package = tmp_path / "found"
+    package.mkdir()
+    (package / "__init__.py").write_text("from found.app import app\n")
+    (package / "app.py").write_text(
+        "import faust\nfrom prom_faust import install\n"
+        "app = faust.App('found', origin='found', autodiscover=True)\n"
+        "prom = install(app)\n"
+    )
+    (package / "orders.py").write_text(
+        "from found.app import prom\nprom.topic('orders', partitions=2)\nprom.topic('orders', partitions=3)\n"
+    )
+    ends_at_import(
+        FaustWorker("found", tmp_path / "log", {}, folder=tmp_path), "topic orders is declared twice"
+    )
+
+
+@pytest.fixture
+def with_web(worker):
+    """A worker that serves on a port of its own, where all others here serve nothing."""
+
+    def start(port, *options):
+        process = worker()
+        process._command.remove("--without-web")
+        process._command += ["--web-port", str(port), *options]
+        return process
+
+    return start
+
+
+@pytest.fixture
+def taken():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_a_taken_web_port(with_web, taken, host):
+    ends_with(
+        with_web(taken, "--web-bind", host),
+        f"WebPortError: the web server cannot listen on {host}:{taken}: Address already in use",
+        "--web-port or web_port=",
+    )
+
+
+async def test_an_address_that_this_machine_has_not(with_web):
+    ends_with(with_web(free_port(), "--web-bind", "192.0.2.1"), "WebPortError", "192.0.2.1", "--web-bind")
+
+
+async def test_a_taken_web_port_is_nothing_to_a_worker_without_web(with_web, taken):
+    process = with_web(taken, "--without-web")
     with process:
-        assert process.wait(30) != 0
-    assert "wrong settings: write_deadline" in process.log.read_text()
+        await asyncio.to_thread(process.until, "Worker ready")
+        process.stop()
+
+
+async def test_a_free_web_port_is_free_for_the_web_server_after_the_check(with_web):
+    port = free_port()
+    process = with_web(port)
+    with process:
+        await asyncio.to_thread(process.until, "Worker ready")
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        process.stop()
 
 
 async def test_a_topic_recreated_under_a_running_worker(worker, topics, unique, database):

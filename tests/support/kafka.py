@@ -1,6 +1,7 @@
 """Topics and records for tests, through a producer and an admin client of their own."""
 
 import asyncio
+import random
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -9,17 +10,26 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.structs import RecordMetadata
 
+from prom_faust import partition_of
+
 
 def as_value(value: Any) -> bytes | None:
     return value if value is None or isinstance(value, bytes) else orjson.dumps(value)
 
 
+def at_home(key: bytes | None, all_partitions: list[int], available: list[int]) -> int:
+    """The partitioner of a client that routes as ``prom.topic`` does."""
+    return random.choice(all_partitions) if key is None else partition_of(key, len(all_partitions))
+
+
 class Topics:
     """Creates topics, sends records, reads them back."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, partitioner: Any = at_home) -> None:
         self.bootstrap = bootstrap
-        self.producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=64 << 20)
+        self.producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap, acks="all", max_request_size=64 << 20, partitioner=partitioner
+        )
         self.admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
 
     async def __aenter__(self) -> Self:

@@ -14,7 +14,7 @@ from prom_faust.sink.order import OFFSET_BITS, Rank, rank_of
 from prom_faust.sink.verify.fold import Outcome
 from prom_faust.sink.verify.report import Kind
 
-__all__ = ["Facts", "Finding", "differing_fields", "judge", "source_of"]
+__all__ = ["Facts", "Finding", "differing_fields", "judge", "place_of", "source_of"]
 
 SHORT = 48
 """Characters of a value that are shown."""
@@ -89,15 +89,15 @@ def _wrong(
     outcome: Outcome | None, document: Document | None, live: Document | None, facts: Facts, differing: str
 ) -> Finding:
     if live is None:
-        stands = "no document" if document is None else f"a delete marker of {_place(source_of(document))}"
-        return Kind.MISSING, f"{_place(outcome.n if outcome else None)} gives a document, there is {stands}"
+        stands = "no document" if document is None else f"a delete marker of {place_of(source_of(document))}"
+        return Kind.MISSING, f"{place_of(outcome.n if outcome else None)} gives a document, there is {stands}"
     if outcome is None or outcome.deletes:
         return Kind.EXTRA, _why_extra(outcome, live, facts)
     return Kind.DIFFERENT, differing
 
 
 def _ahead(document: Document, facts: Facts) -> Finding:
-    place = _place(source_of(document))
+    place = place_of(source_of(document))
     if facts.beyond:
         return Kind.DIFFERENT, f"_src names {place}, which the log does not reach"
     return Kind.MOVING, f"stands at {place}, written during the verification"
@@ -118,8 +118,8 @@ def _retained(outcome: Outcome | None, document: Document, facts: Facts, *, vers
     if rank is None or (outcome is not None and rank <= outcome.rank):
         return None
     return (
-        f"the cleaner removed its record, {_place(source_of(document))}, for a later one that did not count, "
-        f"{_place(facts.later)}"
+        f"the cleaner removed its record, {place_of(source_of(document))}, for a later one that did not count, "
+        f"{place_of(facts.later)}"
     )
 
 
@@ -134,11 +134,11 @@ def _why_extra(outcome: Outcome | None, document: Document, facts: Facts) -> str
     n = source_of(document)
     if n is None:
         return "a document that the sink did not write"
-    stands = f"the document of {document['_src'].get('t')} {_place(n)} stands"
+    stands = f"the document of {document['_src'].get('t')} {place_of(n)} stands"
     if facts.dead:
         return f"{stands}, and that record was dead-lettered"
     if outcome is not None:
-        return f"deleted at {_place(outcome.n)}, {stands}"
+        return f"deleted at {place_of(outcome.n)}, {stands}"
     return f"no record of this key counts, {stands}"
 
 
@@ -176,7 +176,8 @@ def _shown(document: Document, name: str) -> str:
     return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
 
 
-def _place(n: int | None) -> str:
+def place_of(n: int | None) -> str:
+    """A packed position in words."""
     if n is None:
         return "an unknown record"
     return f"partition {n >> OFFSET_BITS} offset {n & ((1 << OFFSET_BITS) - 1)}"

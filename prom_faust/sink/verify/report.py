@@ -22,6 +22,7 @@ class Kind(Enum):
     POISON = "poison"
     RETAINED = "retained"
     MOVING = "moving"
+    LEFTOVER = "leftover"
 
 
 WRONG = frozenset({Kind.MISSING, Kind.EXTRA, Kind.DIFFERENT, Kind.POISON})
@@ -63,6 +64,7 @@ class Report:
         poison: records that do not decode and were not dead-lettered.
         retained: documents whose record the cleaner removed in favour of one that did not count.
         moving: keys that changed all the while.
+        leftover: keys with a record where they were before a jump-routed topic grew, until they are re-homed.
         seconds: how long it took.
         differences: the first findings, wrong ones first.
     """
@@ -82,6 +84,7 @@ class Report:
     poison: int
     retained: int
     moving: int
+    leftover: int
     seconds: float
     differences: tuple[Difference, ...]
 

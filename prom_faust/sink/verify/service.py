@@ -20,12 +20,13 @@ from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import DecodeError, NotSettledError, TopicError, UnreachableError
 from prom_faust.lane.history import LogState, Position, check_history
 from prom_faust.lane.kafka import read_timestamps
-from prom_faust.lane.record import TopicPartition
+from prom_faust.lane.record import Record, TopicPartition
+from prom_faust.routing.hashing import left_behind
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.event import Key
 from prom_faust.sink.faust import Projection
-from prom_faust.sink.order import OFFSET_BITS
-from prom_faust.sink.verify.compare import Facts, Finding, differing_fields, judge, source_of
+from prom_faust.sink.order import OFFSET_BITS, position_of
+from prom_faust.sink.verify.compare import Facts, Finding, differing_fields, judge, place_of, source_of
 from prom_faust.sink.verify.entry import DEAD, POISON, entry_of, entry_of_letter
 from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.mongo import Documents, decode_body, same_bytes
@@ -40,6 +41,13 @@ SHOWN = 20
 """Findings of each kind that are named; all are counted."""
 CHUNK = 500
 SETTLE_POLL_SECONDS = 0.25
+PERHAPS_DELETED = (
+    "the topic has grown and the key's home is another partition now: if it was deleted there, and the cleaner "
+    "removed the tombstone, delete this old copy too"
+)
+OLD_COPY = (
+    "the topic has grown and the key's home is another partition now: this copy stays until it is re-homed"
+)
 
 
 async def verify(projection: Projection, *, wait: float = 30.0, progress: Progress | None = None) -> Report:
@@ -135,7 +143,14 @@ class _Verification:
             committed = min(position.applied, ends[name]) if position is not None else None
             state = LogState(begin, ends[name], committed, len(begins), timestamps.get(name))
             lane = self._projection.lane
-            fault = check_history(name, state, position, group=lane.options.group, rebuild=lane.rebuild)
+            fault = check_history(
+                name,
+                state,
+                position,
+                group=lane.options.group,
+                rebuild=lane.rebuild,
+                grows=lane.options.grows,
+            )
             if fault is not None:
                 raise fault
 
@@ -155,6 +170,7 @@ class _Verification:
         done = 0
         async for records in self._log.read(spans):
             self._spill.add([entry_of(record, self._decode) for record in records])
+            self._note_left_behind(records)
             self._last[records[-1].partition] = records[-1].offset
             self._counts["records"] += len(records)
             done += len(records)
@@ -162,6 +178,16 @@ class _Verification:
         self._read_to = ends
         await self._settle()
         await self._read_letters()
+
+    def _note_left_behind(self, records: Sequence[Record]) -> None:
+        """Remember the records that stand where their keys were before a jump-routed topic grew."""
+        if self._options.routing == "jump":
+            count = len(self._read_to)
+            self._spill.add_left_behind(
+                position_of(record.partition, record.offset)
+                for record in records
+                if record.key is not None and left_behind(record.key, record.partition, count)
+            )
 
     async def _settle(self) -> None:
         deadline = time.monotonic() + self._wait
@@ -268,7 +294,7 @@ class _Verification:
     ) -> Finding | None:
         outcome = self._spill.outcome(key)
         body = None if outcome is None or outcome.deletes else self._spill.body(outcome.n)
-        return judge(
+        finding = judge(
             outcome,
             None if body is None else decode_body(body),
             documents,
@@ -276,6 +302,9 @@ class _Verification:
             versioned=self._options.versioned,
             owned=self._owned,
         )
+        if finding and finding[0] is Kind.MISSING and outcome and self._spill.is_left_behind(outcome.n):
+            return Kind.MISSING, f"{finding[1]}; {PERHAPS_DELETED}"
+        return finding
 
     def _facts(self, key: Key, document: Mapping[str, Any], ends: Mapping[TopicPartition, int]) -> Facts:
         n = source_of(document)
@@ -292,9 +321,11 @@ class _Verification:
         """What was found."""
         poison = _Tally()
         for n, key, text in self._spill.poison(SHOWN):
-            place = f"partition {n >> OFFSET_BITS} offset {n & ((1 << OFFSET_BITS) - 1)}"
-            poison.add(key, (Kind.POISON, f"{place} does not decode and has no dead letter: {text}"))
-        found = [*self._tally.shown, *self._foreign.shown, *poison.shown]
+            poison.add(key, (Kind.POISON, f"{place_of(n)} does not decode and has no dead letter: {text}"))
+        leftover = _Tally()
+        for key, n in self._spill.leftover(SHOWN):
+            leftover.add(key, (Kind.LEFTOVER, f"{place_of(n)}: {OLD_COPY}"))
+        found = [*self._tally.shown, *self._foreign.shown, *poison.shown, *leftover.shown]
         counts = self._tally.counts + self._foreign.counts
         return Report(
             collection=self._options.collection,
@@ -312,6 +343,7 @@ class _Verification:
             poison=self._spill.count(POISON),
             retained=counts[Kind.RETAINED],
             moving=counts[Kind.MOVING],
+            leftover=self._spill.count_leftover(),
             seconds=seconds,
             differences=tuple(sorted(found, key=lambda finding: finding.kind not in WRONG)),
         )

@@ -17,7 +17,7 @@ from typing import Self
 from prom_faust.sink.event import Key
 from prom_faust.sink.order import OFFSET_BITS
 from prom_faust.sink.verify.compare import Facts
-from prom_faust.sink.verify.entry import DEAD, NULL, POISON, Entry
+from prom_faust.sink.verify.entry import DEAD, LIVE, NULL, POISON, Entry
 from prom_faust.sink.verify.fold import Outcome, Row, fold
 
 __all__ = ["Spill"]
@@ -35,6 +35,7 @@ TABLES = f"""
                           replayed INTEGER NOT NULL, body BLOB);
     CREATE TABLE expected (key PRIMARY KEY, n INTEGER NOT NULL, found INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE suspects (key PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE left_behind (n INTEGER PRIMARY KEY);
 """
 ADD = "INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?, 0, ?)"
 LETTER = """
@@ -44,6 +45,13 @@ LETTER = """
     WHERE NOT changes.replayed
 """
 ROWS = f"SELECT key, n, version, kind = {NULL} FROM changes WHERE kind <= {NULL}"  # noqa: S608 - a constant
+
+
+# SQLite takes the kind from the row that has the greatest position.
+LEFTOVER = f"""
+    FROM (SELECT key, max(n) AS n, kind FROM changes WHERE kind <= {NULL} GROUP BY key, n >> {OFFSET_BITS})
+    WHERE kind = {LIVE} AND n IN left_behind
+"""  # noqa: S608 - constants
 
 
 class Spill:
@@ -90,6 +98,12 @@ class Spill:
         """
         n, key, version, kind, body = entry
         self._sql.execute(LETTER, (n, key, version, kind, int(replayed), body))
+
+    def add_left_behind(self, positions: Iterable[int]) -> None:
+        """These records stand where their keys were before the topic grew."""
+        self._sql.execute("BEGIN")
+        self._sql.executemany("INSERT OR IGNORE INTO left_behind VALUES (?)", ((n,) for n in positions))
+        self._sql.execute("COMMIT")
 
     def index(self) -> None:
         """Sort by key; the records that come later are sorted in as they come."""
@@ -182,6 +196,25 @@ class Spill:
         """How many positions hold this kind."""
         (count,) = self._sql.execute("SELECT count(*) FROM changes WHERE kind = ?", (kind,)).fetchone()
         return int(count)
+
+    def is_left_behind(self, n: int) -> bool:
+        """Whether the record of this position stands where its key was before the topic grew."""
+        return self._sql.execute("SELECT 1 FROM left_behind WHERE n = ?", (n,)).fetchone() is not None
+
+    def count_leftover(self) -> int:
+        """How many keys have a document's record as their last one in a partition that they have left."""
+        if not self._any_left_behind():
+            return 0
+        return int(self._sql.execute(f"SELECT count(DISTINCT key) {LEFTOVER}").fetchone()[0])
+
+    def leftover(self, limit: int) -> list[tuple[Key, int]]:
+        """The first such records: key and position."""
+        if not self._any_left_behind():
+            return []
+        return self._sql.execute(f"SELECT key, n {LEFTOVER} ORDER BY n LIMIT ?", (limit,)).fetchall()
+
+    def _any_left_behind(self) -> bool:
+        return self._sql.execute("SELECT 1 FROM left_behind LIMIT 1").fetchone() is not None
 
     def poison(self, limit: int) -> list[tuple[int, Key | None, str]]:
         """The first records that do not decode and have no letter: position, key, error."""

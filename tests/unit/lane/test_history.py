@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 
 from prom_faust.exceptions import GroupExpiredError, PartitionCountError, TopicRecreatedError
-from prom_faust.lane.history import LogState, Position, check_history, start_offset
+from prom_faust.lane.history import LogState, Position, check_history, has_grown, start_offset
 from prom_faust.lane.record import TopicPartition
 
 NAME = TopicPartition("states", 3)
@@ -12,8 +12,8 @@ STORED = Position(applied=50, end=60, last_offset=49, last_timestamp=1_000, part
 LOG = LogState(begin=10, end=60, committed=50, partitions=8, last_timestamp=1_000)
 
 
-def check(log=LOG, stored=STORED):
-    return check_history(NAME, log, stored, group="g", rebuild="Run sink rebuild.")
+def check(log=LOG, stored=STORED, *, grows=False):
+    return check_history(NAME, log, stored, group="g", rebuild="Run sink rebuild.", grows=grows)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,23 @@ def test_a_changed_partition_count_is_told_first(partitions):
     error = check(replace(LOG, partitions=partitions, end=0, committed=None))
     assert type(error) is PartitionCountError
     assert f"had 8 partitions and has {partitions} now" in str(error)
+
+
+def test_more_partitions_are_fine_where_keys_only_move_up():
+    log = replace(LOG, partitions=9)
+    assert check(log, grows=True) is None
+    assert has_grown(log, STORED)
+    assert not has_grown(LOG, STORED)
+    assert not has_grown(log, None)
+
+
+def test_fewer_partitions_are_never_fine():
+    assert type(check(replace(LOG, partitions=7), grows=True)) is PartitionCountError
+
+
+def test_a_topic_that_was_recreated_with_more_partitions_is_seen_where_keys_only_move_up():
+    log = replace(LOG, partitions=9, end=10, committed=None)
+    assert type(check(log, grows=True)) is TopicRecreatedError
 
 
 def test_reading_starts_at_the_committed_offset_but_never_before_the_log():

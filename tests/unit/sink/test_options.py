@@ -31,6 +31,7 @@ class WithId(BaseModel):
         ({"write": "merge"}, "write must be"),
         ({"deletes": "soft"}, "deletes must be"),
         ({"record_key": "avro"}, "record_key must be"),
+        ({"routing": "murmur2"}, "routing must be"),
         ({"write": "set"}, 'write="set" needs map='),
         ({"write": "set", "map": dict}, 'write="set" needs map='),
         ({"map": ["a", "_id"]}, "_id"),
@@ -77,6 +78,19 @@ def test_how_long_markers_stand(given, seconds):
 def test_a_version_function_makes_a_projection_versioned():
     assert options(version_of="v").versioned
     assert not options().versioned
+
+
+@pytest.mark.parametrize(
+    ("given", "grows"),
+    [
+        ({}, False),
+        ({"routing": "kafka"}, False),
+        ({"routing": "jump"}, True),
+        ({"routing": "jump", "version_of": "v"}, False),
+    ],
+)
+def test_only_a_jump_routed_topic_without_versions_may_grow(given, grows):
+    assert options(**given).grows is grows
 
 
 def test_an_index_has_the_name_that_mongodb_would_give_it():

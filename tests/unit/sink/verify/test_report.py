@@ -23,12 +23,13 @@ CLEAN = Report(
     poison=0,
     retained=2,
     moving=1,
+    leftover=1,
     seconds=2.0,
     differences=(Difference(Kind.RETAINED, "a", "because"),),
 )
 
 
-def test_retained_moving_and_markers_are_no_differences():
+def test_retained_moving_leftover_and_markers_are_no_differences():
     assert CLEAN.clean
 
 

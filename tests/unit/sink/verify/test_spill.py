@@ -82,6 +82,30 @@ def test_a_later_record_counts_only_in_the_same_partition(spill):
     assert spill.facts("a", position_of(1, 4), ahead=False, beyond=False) == Facts()
 
 
+def test_a_key_is_left_over_while_its_last_record_in_a_former_home_is_a_document(spill):
+    former, home = position_of(1, 5), position_of(4, 2)
+    spill.add([entry(former - 1), entry(former), entry(home, NULL)])
+    assert (spill.count_leftover(), spill.leftover(10)) == (0, [])
+    spill.add_left_behind([former - 1, former])
+    assert (spill.count_leftover(), spill.leftover(10)) == (1, [("a", former)])
+    spill.add([entry(former + 1, NULL)])
+    spill.add_left_behind([former + 1])
+    assert (spill.count_leftover(), spill.leftover(10)) == (0, [])
+
+
+def test_a_key_that_was_left_in_two_partitions_counts_once_and_a_dead_letter_does_not(spill):
+    places = [position_of(0, 1), position_of(1, 1), position_of(2, 1)]
+    spill.add([entry(n) for n in places])
+    spill.add([entry(position_of(0, 9), key="b")])
+    spill.add_left_behind([*places[:2], position_of(0, 9)])
+    spill.add_letter(entry(position_of(0, 9), DEAD, key="b"), replayed=False)
+    assert spill.count_leftover() == 1
+    assert spill.leftover(10) == [("a", places[0]), ("a", places[1])]
+    assert spill.leftover(1) == [("a", places[0])]
+    assert spill.is_left_behind(places[1])
+    assert not spill.is_left_behind(places[2])
+
+
 def test_the_file_is_gone_afterwards():
     with Spill(versioned=False) as spill:
         folder = Path(spill._directory.name)

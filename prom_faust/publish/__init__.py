@@ -1,0 +1,1 @@
+"""The way out: every send of the app, by whatever path, passes the gate."""

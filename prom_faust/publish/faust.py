@@ -1,0 +1,185 @@
+"""Topics and the router of an app that has the plugin."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import faust
+from faust.app.router import Router
+from faust.exceptions import KeyDecodeError, ValueDecodeError
+from faust.streams import current_event
+from faust.topics import Topic
+from faust.types.app import AppT
+from faust.types.core import K
+from faust.types.tables import CollectionT
+from faust.types.tuples import FutureMessage, Message
+from yarl import URL
+
+from prom_faust.publish.kafka import routed_partition
+from prom_faust.routing.hashing import key_bytes
+from prom_faust.routing.key import chosen_key, key_of_payload
+from prom_faust.schema.faust import RecordSkipped, RegistrySchema
+from prom_faust.schema.header import without_version
+
+if TYPE_CHECKING:
+    from prom_faust.app import Prom
+
+__all__ = ["GatedTopic", "SourceRouter", "install_topics"]
+
+
+def prom_of(app: Any) -> "Prom":
+    """The plugin of an app."""
+    return cast("Prom", app.prom)
+
+
+def install_topics(app: faust.App) -> None:
+    """Let the app make its topics and its router from the classes of this module, once it is configured."""
+
+    def choose(conf: Any) -> None:
+        # Not conf.Topic: Faust warns of a setting that is set after it was read.
+        own = conf._Topic  # noqa: SLF001
+        conf.Topic = GatedTopic if own is Topic else type(own.__name__, (GatedTopic, own), {})
+        if conf._Router is Router:  # noqa: SLF001
+            conf.Router = SourceRouter
+
+    if app.configured:
+        choose(app.conf)
+
+    def on_configured(_app: Any, conf: Any, **_: Any) -> None:
+        choose(conf)
+
+    app.on_configured.connect(on_configured, weak=False)
+
+
+class GatedTopic(Topic):
+    """A Faust topic whose sends are checked before they are anywhere else, so that the caller gets the error.
+
+    The app makes all its topics of this class: also ``app.send("name", ...)``, changelogs and repartition topics.
+    """
+
+    def __init__(
+        self,
+        app: AppT,
+        *,
+        topics: Sequence[str] | None = None,
+        schema: Any = None,
+        internal: bool = False,
+        compacting: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        prom = prom_of(app)
+        name = topics[0] if topics is not None and len(topics) == 1 else None
+        if name is not None:
+            prom.rules.note(name, compacted=bool(compacting), internal=internal)
+        if schema is None and not internal:  # a table brings its own ways of writing for its changelog
+            compacted = name is not None and prom.rules.is_compacted(name)
+            schema = RegistrySchema(prom.registry, name, compacted=compacted)
+        super().__init__(
+            app, topics=topics, schema=schema, internal=internal, compacting=compacting, **kwargs
+        )
+
+    def as_future_message(
+        self,
+        key: Any = None,
+        value: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> FutureMessage:
+        """Serialise, find the key and the version, and refuse what does not obey the topic.
+
+        Raises:
+            SendRefusedError: the record does not obey; nothing is produced.
+        """
+        if self.pattern or len(self.topics) != 1:
+            return super().as_future_message(key, value, partition, timestamp, headers, *args, **kwargs)
+        name, prom = self.topics[0], prom_of(self.app)
+        rules = prom.rules.find(name)
+        if rules is not None and rules.key is not None:
+            key = chosen_key(name, key_of_payload(rules.key, value), key, same=self._same_key)
+        if headers is not None and _is_forwarded_from_elsewhere(name, headers):
+            headers = without_version(headers)
+        future = super().as_future_message(key, value, partition, timestamp, headers, *args, **kwargs)
+        message = future.message
+        final_key, final_value = cast(bytes | None, message.key), cast(bytes | None, message.value)
+        final_value, final_headers = prom.gate.admit(name, final_key, final_value, cast(Any, message.headers))
+        if partition is None and final_key is None and rules is not None:
+            partition = routed_partition(rules.routing, None, final_value, rules.partitions)
+            message = message._replace(partition=partition)
+        future.message = message._replace(value=final_value, headers=cast(Any, final_headers))
+        return future
+
+    def _same_key(self, found: Any, given: Any) -> bool:
+        return bool(self.prepare_key(found, None)[0] == self.prepare_key(given, None)[0])
+
+    # -- what cannot be read -----------------------------------------------------------------------------------
+
+    def _compile_decode(self) -> None:
+        super()._compile_decode()
+        decode = self.decode
+
+        async def decode_or_bury(message: Message, **_: Any) -> Any:
+            try:
+                return await decode(message, propagate=True)
+            except RecordSkipped:
+                raise
+            except (KeyDecodeError, ValueDecodeError) as error:
+                # Here and not in on_value_decode_error: before that, Faust acknowledges the record.
+                prom = prom_of(self.app)
+                if prom.rules.find(message.topic) is None:
+                    raise
+                await prom.bury(message, error)
+                raise RecordSkipped(f"dead-lettered: {error}") from error
+
+        self.decode = decode_or_bury  # type: ignore[method-assign]
+
+    async def on_key_decode_error(self, exc: Exception, message: Message) -> None:
+        """Crash the agents, as Faust does; but not for a record that is dealt with."""
+        if not isinstance(exc, RecordSkipped):
+            await super().on_key_decode_error(exc, message)
+
+    async def on_value_decode_error(self, exc: Exception, message: Message) -> None:
+        """Crash the agents, as Faust does; but not for a record that is dealt with."""
+        if not isinstance(exc, RecordSkipped):
+            await super().on_value_decode_error(exc, message)
+
+
+def _is_forwarded_from_elsewhere(name: str, headers: Any) -> bool:
+    """Whether these are the headers of the record at hand, of another topic: its version is not ours."""
+    event = current_event()
+    return event is not None and headers is event.message.headers and event.message.topic != name
+
+
+class SourceRouter(Router):
+    """Faust's router, asked where the data of a table is: where its source topic's records are."""
+
+    def key_store(self, table_name: str, key: K) -> URL:
+        """The web address of the worker that has a key of a table."""
+        table = self._get_table(table_name)
+        topic = self._get_table_topic(table)
+        return self._assignor.key_store(topic, self.table_key(table, key))
+
+    def table_key(self, table: CollectionT, key: Any) -> bytes:
+        """A table's key as its source topic writes it; text and numbers as they are where no source is known.
+
+        A table without ``key_type=str`` writes the key ``k1`` as JSON into its changelog, but into the partition of
+        the source's record, whose key is other bytes.
+        """
+        prom = prom_of(self.app)
+        changelog = self._get_table_topic(table)
+        source = prom.rules.source_of(changelog) or self._seen_source(table)
+        if source is not None:
+            prom.rules.follow(changelog, source)
+            declared = prom.declared_topic(source)
+            if declared is not None:
+                return cast(bytes, declared.prepare_key(key, None)[0])
+        if isinstance(key, str | bytes | int) and not isinstance(key, bool):
+            return key_bytes(key)
+        return self._get_serialized_key(table, key)
+
+    @staticmethod
+    def _seen_source(table: CollectionT) -> str | None:
+        """The one topic that this process has written the table from."""
+        seen: set[str] = getattr(table, "_verified_source_topics_for_partitions", set())
+        return next(iter(seen)) if len(seen) == 1 else None

@@ -1,0 +1,1 @@
+"""What a topic may carry: versions, compatibility, and the way from values to bytes and back."""
