@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-pyproject
+BENCH_STAMP := $(VENV)/.made-for-bench
 
 .PHONY: help demo test bench check lint types format clean
 
 help:
 	@echo "make demo    a live MongoDB view of this machine's processes (DURATION=30 ends by itself)"
 	@echo "make test    everything, on a real Kafka broker and a real MongoDB-wire server"
-	@echo "make bench   records/s of the sink beside its ceiling and beside plain Faust agents"
+	@echo "make bench   the sink beside its ceiling and plain Faust agents, the codec beside Faust's"
 	@echo "make check   lint and types"
 
 $(STAMP): pyproject.toml
@@ -34,7 +35,11 @@ else
 	@$(BIN)/python -m pytest -m alone
 endif
 
-bench: $(STAMP)
+$(BENCH_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --group bench
+	@touch $(BENCH_STAMP)
+
+bench: $(BENCH_STAMP)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: lint types

@@ -5,10 +5,9 @@
                                           └────┘ process.silent
 
 Read `models.py` (what the topics carry), `app.py` (the app and its topics), `collector.py`, `tracker.py` and
-`projection.py`, in the order in which a record meets them;
-then `refusals.py` (what the schemas do not let pass)
-and `evolution.py` (how a schema grows). `faust -A agents worker` runs it; `python -m agents.demo` starts servers as well
-and shows the collection live.
+`projection.py`, in the order in which a record meets them; then `refusals.py` (what the schemas do not let pass)
+and `evolution.py` (how a schema grows). `faust -A agents worker` runs it; `python -m agents.demo` starts servers
+as well and shows the collection live.
 """
 
 from agents.app import app

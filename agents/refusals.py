@@ -13,7 +13,7 @@ from prom_faust import PayloadInvalidError
 __all__ = ["ATTEMPTS", "refused"]
 
 KEY = ProcessId("box:7:1")
-GOOD = {"pid": 7, "name": "sleep", "host": "box", "cpu_pct": 1.5, "mem_mb": 2.0}
+GOOD: Mapping[str, Any] = {"pid": 7, "name": "sleep", "host": "box", "cpu_pct": 1.5, "mem_mb": 2.0}
 ATTEMPTS: Mapping[str, Any] = {
     "no name": {name: value for name, value in GOOD.items() if name != "name"},
     "text for a number, in bytes": b'{"pid":"7","name":"sleep","host":"box","cpu_pct":1.5,"mem_mb":2}',

@@ -395,7 +395,7 @@ def _database(url: str) -> Any:
     try:
         parts = urlsplit(url)
         if not parts.scheme.startswith("mongodb"):
-            raise ConfigurationError("mongo_url must begin with mongodb:// or mongodb+srv://")  # noqa: TRY301
+            raise ConfigurationError("mongo_url must begin with mongodb:// or mongodb+srv://")
         name = parts.path.strip("/") or "prom"
         client: AsyncMongoClient[Any] = AsyncMongoClient(
             url, serverSelectionTimeoutMS=5_000, connectTimeoutMS=5_000, appname="prom_faust"

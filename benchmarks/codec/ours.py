@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import faust
 import orjson
 
 from agents.models import ProcessState
 from benchmarks.codec.documents import KEY, TOPIC, Document, documents
-from benchmarks.codec.path import Direction, Path, WrongResultError
+from benchmarks.codec.path import Path, WrongResultError
 from benchmarks.codec.plain import BROKER, StateRecord, message, reader, record_document, writer
 from prom_faust.app import install
 from prom_faust.schema.header import SCHEMA_VERSION_HEADER
@@ -52,7 +52,7 @@ def _send(app: faust.App, schemas: dict[str, Any]) -> Iterator[Path]:
     data = [orjson.dumps(document) for document in plain]
     models = [ProcessState(**document) for document in plain]
     records = [StateRecord(**document) for document in plain]
-    path = partial(Path, cast(Direction, "send"))
+    path = partial(Path, "send")
     yield path("our dict", "prom_faust: dict", writer(app, schemas[TOPIC]), plain, _sent)
     yield path("our bytes", "prom_faust: bytes", writer(app, schemas[TOPIC]), data, _sent)
     yield path("our model", "prom_faust: pydantic model", writer(app, schemas[TOPIC]), models, _sent)
@@ -75,7 +75,7 @@ def _messages(topic: faust.Topic) -> Iterator[Path]:
 
 def _receive(app: faust.App, schemas: dict[str, Any]) -> Iterator[Path]:
     messages = [message(orjson.dumps(document), HEADERS) for document in documents()]
-    path = partial(Path, cast(Direction, "receive"))
+    path = partial(Path, "receive")
     yield path(
         "our model",
         "prom_faust: pydantic model",

@@ -11,13 +11,13 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from threading import Thread
-from typing import Any, cast
+from typing import Any
 
 import faust
 
 from benchmarks.codec.documents import TOPIC, documents
 from benchmarks.codec.ours import state_schema
-from benchmarks.codec.path import Direction, Path
+from benchmarks.codec.path import Path
 from benchmarks.codec.plain import BROKER, message, reader, writer
 from benchmarks.servers import MissingError
 
@@ -40,15 +40,14 @@ def peer_paths() -> list[Path]:
     """
     app = faust.App("bench-codec-peer", broker=BROKER)
     with _registry() as url:
-        schema = faust.Schema(value_serializer=_serializer(url))
+        schema: Any = faust.Schema(value_serializer=_serializer(url))
         write, read = writer(app, schema), reader(app, schema)
         plain = documents()[:COUNT]
         messages = [message(write(document)[0]) for document in plain]
         path = partial(Path, title=f"{PACKAGE}: dict", name="peer")
-        send, receive = cast(tuple[Direction, Direction], ("send", "receive"))
         paths = [
-            path(direction=send, call=write, inputs=plain, plain=_sent),
-            path(direction=receive, call=read, inputs=messages, plain=dict),
+            path(direction="send", call=write, inputs=plain, plain=_sent),
+            path(direction="receive", call=read, inputs=messages, plain=dict),
         ]
         for each in paths:
             each.check(plain)

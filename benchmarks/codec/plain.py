@@ -10,7 +10,7 @@ from faust.serializers.codecs import get_codec
 from faust.types.tuples import Message
 
 from benchmarks.codec.documents import KEY, TOPIC, Document, documents
-from benchmarks.codec.path import Direction, Path
+from benchmarks.codec.path import Path
 
 __all__ = ["BROKER", "StateRecord", "message", "plain_paths", "record_document", "writer"]
 
@@ -43,10 +43,11 @@ def plain_paths(codec: str) -> list[Path]:
 
 def _send(app: faust.App, codec: str) -> Iterator[Path]:
     plain = documents()
-    schema, records = faust.Schema(), faust.Schema(value_type=StateRecord)
+    schema: Any = faust.Schema()
+    records: Any = faust.Schema(value_type=StateRecord)
     data = [json.dumps(document).encode() for document in plain]
     models = [StateRecord(**document) for document in plain]
-    path = partial(Path, cast(Direction, "send"))
+    path = partial(Path, "send")
     yield path("dict", f"Faust, {codec}: dict", writer(app, schema), plain, _sent)
     yield path("codec", f"Faust, {codec}: dict, bare codec", get_codec("json").dumps, plain, json.loads)
     yield path("record", f"Faust, {codec}: faust.Record", writer(app, records), models, _sent)
@@ -72,8 +73,9 @@ def _messages(app: faust.App, codec: str) -> Iterator[Path]:
 def _receive(app: faust.App, codec: str) -> Iterator[Path]:
     data = [json.dumps(document).encode() for document in documents()]
     messages = [message(value) for value in data]
-    schema, records = faust.Schema(), faust.Schema(value_type=StateRecord)
-    path = partial(Path, cast(Direction, "receive"))
+    schema: Any = faust.Schema()
+    records: Any = faust.Schema(value_type=StateRecord)
+    path = partial(Path, "receive")
     yield path("dict", f"Faust, {codec}: dict", reader(app, schema), messages, dict)
     yield path("codec", f"Faust, {codec}: dict, bare codec", get_codec("json").loads, data, dict)
     yield path("record", f"Faust, {codec}: faust.Record", reader(app, records), messages, record_document)
@@ -100,4 +102,4 @@ def _sent(outcome: tuple[bytes, Any]) -> Any:
 
 def record_document(record: StateRecord) -> Mapping[str, Any]:
     """A record's document."""
-    return cast(Mapping[str, Any], record.to_representation())
+    return record.to_representation()

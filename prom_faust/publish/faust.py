@@ -47,7 +47,7 @@ def install_topics(app: faust.App) -> None:
     def on_configured(_app: Any, conf: Any, **_: Any) -> None:
         choose(conf)
 
-    app.on_configured.connect(on_configured, weak=False)
+    app.on_configured.connect(cast(Any, on_configured), weak=False)
 
 
 class GatedTopic(Topic):

@@ -18,6 +18,7 @@ SCALARS = [None, True, False, 0, 1, 1.0, 2, 3, -1, 0.5, 1.5, 6, "", "a", "b", "a
 VALUES = [*SCALARS, [], [1], ["a", "a"], {}, {"a": 1}, {"b": "a", "a": None}]
 NUMBERS = [-1, 0, 0.5, 1, 1.5, 2, 3, 6]
 PATTERNS = ["^a", "b$", "^[ab]+$"]
+SIZES = [end + what for end in ("min", "max") for what in ("Length", "Items", "Properties")]
 FORMATS = ["date", "uuid", "int32"]
 DEFINITIONS = ["x", "y"]
 REFERENCES = ["#", "#/$defs/x", "#/$defs/y"]
@@ -49,76 +50,10 @@ class Maker:
 
     def keyword(self, depth):
         """One keyword, or a few that make sense together only."""
-        choose = self.random.choice
-        kind = choose(
-            [
-                "type",
-                "type",
-                "enum",
-                "const",
-                "bound",
-                "bound",
-                "size",
-                "text",
-                "multipleOf",
-                "items",
-                "prefixItems",
-            ]
-            + ["properties"] * 6
-            + [
-                "required",
-                "closed",
-                "closed",
-                "additional",
-                "patternProperties",
-                "propertyNames",
-                "uniqueItems",
-            ]
-            + ["anyOf", "anyOf", "oneOf", "tagged", "allOf", "$ref", "$ref", "rare"]
-        )
-        match kind:
-            case "type":
-                return {"type": choose([choose(TYPES), choose(TYPES), self.some(TYPES, 3)])}
-            case "enum":
-                return {"enum": self.some(VALUES, 4)}
-            case "const":
-                return {"const": choose(VALUES)}
-            case "bound":
-                keywords = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]
-                return {choose(keywords): choose(NUMBERS)}
-            case "size":
-                return {
-                    choose(["min", "max"]) + choose(["Length", "Items", "Properties"]): choose(
-                        [0, 1, 2, 2.0, 3]
-                    )
-                }
-            case "text":
-                return choose([{"pattern": choose(PATTERNS)}, {"format": choose(FORMATS)}])
-            case "multipleOf":
-                return {"multipleOf": choose([0.5, 1, 1.5, 2, 3, 6])}
-            case "uniqueItems":
-                return {"uniqueItems": True}
-            case "items" | "propertyNames":
-                return {kind: self.schema(depth + 1)}
-            case "additional":
-                return {"additionalProperties": self.schema(depth + 1)}
-            case "closed":
-                return {**self.properties(depth), "additionalProperties": False, "type": "object"}
-            case "properties":
-                return self.properties(depth)
-            case "patternProperties":
-                return {kind: {pattern: self.schema(depth + 1) for pattern in self.some(PATTERNS, 2)}}
-            case "required":
-                return {"required": self.some(NAMES, 2)}
-            case "prefixItems" | "anyOf" | "oneOf" | "allOf":
-                return {kind: [self.schema(depth + 1) for _ in range(self.random.randint(1, 3))]}
-            case "tagged":
-                return {
-                    choose(["oneOf", "anyOf"]): [self.tagged(tag, depth) for tag in self.some(SCALARS, 3)]
-                }
-            case "$ref":
-                return {"$ref": choose(REFERENCES)}
-        return self.rare(depth)
+        return self.random.choices(KINDS, WEIGHTS)[0](self, depth)
+
+    def schemas(self, depth):
+        return [self.schema(depth + 1) for _ in range(self.random.randint(1, 3))]
 
     def rare(self, depth):
         return self.random.choice(
@@ -255,6 +190,34 @@ class Maker:
         return deepcopy(self.random.choice(VALUES))
 
 
+KINDS, WEIGHTS = zip(
+    *(
+        (lambda make, _: {"type": make.random.choice([*TYPES, make.some(TYPES, 3)])}, 2),
+        (lambda make, _: {"enum": make.some(VALUES, 4)}, 1),
+        (lambda make, _: {"const": make.random.choice(VALUES)}, 1),
+        (lambda make, _: {make.random.choice(BOUNDS): make.random.choice([0.5, 1, 1.5, 2, 3, 6])}, 2),
+        (lambda make, _: {make.random.choice(SIZES): make.random.choice([0, 1, 2, 2.0, 3])}, 1),
+        (lambda make, _: {"pattern": make.random.choice(PATTERNS)}, 1),
+        (lambda make, _: {"format": make.random.choice(FORMATS)}, 0.5),
+        (lambda *_: {"uniqueItems": True}, 1),
+        (lambda make, depth: {make.random.choice(["items", "propertyNames"]): make.schema(depth + 1)}, 2),
+        (lambda make, depth: {"additionalProperties": make.schema(depth + 1)}, 1),
+        (lambda make, depth: make.properties(depth), 6),
+        (lambda make, depth: {**make.properties(depth), "additionalProperties": False, "type": "object"}, 2),
+        (
+            lambda make, depth: {
+                "patternProperties": {one: make.schema(depth + 1) for one in make.some(PATTERNS, 2)}
+            },
+            1,
+        ),
+        (lambda make, _: {"required": make.some(NAMES, 2)}, 1),
+        (lambda make, depth: {make.random.choice(LISTS): make.schemas(depth)}, 5),
+        (lambda make, depth: {"oneOf": [make.tagged(tag, depth) for tag in make.some(SCALARS, 3)]}, 1),
+        (lambda make, _: {"$ref": make.random.choice(REFERENCES)}, 2),
+        (Maker.rare, 1),
+    ),
+    strict=True,
+)
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 TYPICAL = {
     "object": ("properties", "required", "additionalProperties", "patternProperties", "minProperties"),

@@ -14,6 +14,7 @@ from prom_faust.schema.compatibility.keywords import JSONSchema, is_standard_for
 __all__ = ["Document", "Node", "admits", "followed", "matches"]
 
 _URI = "urn:prom-faust:document"
+_IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +132,8 @@ class Document:
         if node.pointer not in self._hazards:
             parts = _reachable(node)
             formats = frozenset(part.known["format"] for part in parts if "format" in part.known)
-            self._hazards[node.pointer] = Hazards(formats, any(part.odd for part in parts))
+            unclear = any(part.odd for part in parts) or _is_circular(parts)
+            self._hazards[node.pointer] = Hazards(formats, unclear)
         return self._hazards[node.pointer]
 
 
@@ -141,15 +143,16 @@ class Hazards:
 
     Attributes:
         formats: the names of formats.
-        odd: whether there are odd keywords.
+        unclear: whether there are odd keywords, or references that lead back without going into the value: what such
+            a schema admits is left open by the specification.
     """
 
     formats: frozenset[str]
-    odd: bool
+    unclear: bool
 
     def concern(self, value: Any) -> bool:
         """Whether the verdict on a value may depend on them."""
-        if self.odd:
+        if self.unclear:
             return True
         if isinstance(value, int | float) and not isinstance(value, bool):
             return not all(map(is_standard_format, self.formats))
@@ -168,6 +171,18 @@ def _reachable(node: Node) -> set[Node]:
         found |= fresh
         waiting += fresh
     return found
+
+
+def _is_circular(nodes: set[Node]) -> bool:
+    """Whether some of the nodes apply themselves to the very value that they are applied to."""
+    applied = {node: {child for keyword in _IN_PLACE for child in node.children(keyword)} for node in nodes}
+    for node in nodes:
+        if "$ref" in node.known and node.target is not None:
+            applied[node].add(node.target)
+    left = set(nodes)
+    while ends := {node for node in left if not applied[node] & left}:
+        left -= ends
+    return bool(left)
 
 
 def _walk(schema: Any, pointer: str) -> Any:

@@ -56,7 +56,7 @@ async def senders(request, kafka, mongo, unique, tmp_path, topics):
 
 
 async def test_no_bad_payload_passes_by_any_path(senders, topics):
-    before = [await topics.ends(name) for name in senders.topics]
+    before = await topics.ends(senders.topics[0])
     found = await senders("bad")
     assert len(found) > 150
     passed = [each for each in found if each["error"] is None and not (is_tombstone(each))]
@@ -68,7 +68,7 @@ async def test_no_bad_payload_passes_by_any_path(senders, topics):
             assert each["error"] == "PayloadInvalidError", each
             assert " v3: " in each["message"], each
     await asyncio.sleep(3.5)  # longer than the commit interval, at which attached messages are published
-    assert [await topics.ends(name) for name in senders.topics][0] == before[0]
+    assert await topics.ends(senders.topics[0]) == before
     # Into a compacted changelog the deletions are no bad payloads.
     for record in await topics.read(senders.topics[1]):
         assert record.value is None or orjson.loads(record.value) in ({"_deleted": True}, None)

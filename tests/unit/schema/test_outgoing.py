@@ -185,7 +185,7 @@ def test_what_is_like_a_tombstone_is_refused(value):
 @pytest.mark.parametrize(
     "value",
     [{"_deleted": True, "x": object()}, {"_deleted": True, 1: 2}, {"_deleted": True, "x": "\ud800"}],
-    ids=repr,
+    ids=["object", "name", "text"],
 )
 def test_a_tombstone_without_json_is_refused_with_the_error_of_a_refusal(value):
     assert refused(value, compacted=True).topic == "t"
@@ -262,7 +262,6 @@ def test_what_warn_let_through_passes_as_long_as_the_policy_is_to_warn():
 
 def test_a_part_of_what_was_checked_is_checked_again():
     data, _ = send({"id": "x"})
-    assert not is_passed(ONE, data[:], 1) or data[:] is data
     assert not is_passed(ONE, data + b" ", 1)
     assert refused(data[:-1])
 

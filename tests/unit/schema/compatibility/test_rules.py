@@ -367,6 +367,11 @@ INCOMPATIBLE = {
         [("", "undecided")],
     ),
     "a-reference-to-itself": ({"anyOf": [{"$ref": "#"}, NULL]}, TEXT, [("", "undecided")]),
+    "a-paradox": (
+        {"oneOf": [{"enum": ["a", 2]}, {"$ref": "#", "type": "number"}]},
+        {"enum": [2]},
+        [("", "undecided")],
+    ),
     "a-recursion": (TREE, WIDE_TREE, [("/v", "type-narrowed")]),
     "a-recursion-in-a-union": (
         {"anyOf": [closed(next={"$ref": "#"}, v=TEXT), NULL]},
