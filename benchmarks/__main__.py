@@ -60,7 +60,7 @@ def main(
     try:
         with console.status("starting") as status:
             progress = _progress(console, status.update)
-            if what in {"all", "codec"}:  # first: it takes half a minute and needs no server
+            if what in {"all", "codec"}:  # first: short, and it needs no server
                 measure_codec(results.codec, rounds=rounds, progress=progress)
             if what in {"all", "speed"}:
                 with stack(progress) as servers:

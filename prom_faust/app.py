@@ -1,5 +1,7 @@
 """``install``: the one place that wires the plugin into a Faust app."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from pydantic import BaseModel
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from prom_faust.backoff import Backoff
 from prom_faust.boot import Preflight, PreflightFirst
 from prom_faust.cli.faust import register_commands
 from prom_faust.clients import Clients
@@ -37,6 +40,8 @@ from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, Versi
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
 __all__ = ["Prom", "install"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -329,7 +334,13 @@ class Prom:
         )
         reason = DecodeError(str(error))
         letter = letter_of(record, reason, consumer=self.app.conf.id, died_at=time.time_ns() // 1_000_000)
-        await self.publisher.publish_surely(letter)
+        backoff = Backoff()
+        while (failure := (await self.publisher.publish([letter]))[0]) is not None:
+            logger.warning("%s: tried again", failure)
+            # A rebalance and the worker's end wait for the records at hand. Not for this one: nothing behind it is
+            # read meanwhile, so its offset is not committed, and it comes again.
+            cast(Any, self.app.consumer)._unacked_messages.discard(message)  # noqa: SLF001
+            await asyncio.sleep(backoff.next())
 
     def _model(self, topic: str) -> type[BaseModel] | None:
         subject = self.registry.find(topic)
@@ -395,7 +406,7 @@ def _database(url: str) -> Any:
     try:
         parts = urlsplit(url)
         if not parts.scheme.startswith("mongodb"):
-            raise ConfigurationError("mongo_url must begin with mongodb:// or mongodb+srv://")
+            raise ConfigurationError("mongo_url cannot be used: it must begin with mongodb:// or mongodb+srv://")
         name = parts.path.strip("/") or "prom"
         client: AsyncMongoClient[Any] = AsyncMongoClient(
             url, serverSelectionTimeoutMS=5_000, connectTimeoutMS=5_000, appname="prom_faust"

@@ -5,6 +5,7 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from statistics import median
 
 from benchmarks.codec.documents import documents
 from benchmarks.codec.ours import our_paths
@@ -19,8 +20,8 @@ __all__ = ["STDLIB", "Row", "Rows", "measure_codec"]
 STDLIB = "no orjson: "
 """Before the names of the paths of the process without orjson."""
 
-TURNS = 8
-TURN_SECONDS = 0.025
+TURNS = 12
+TURN_SECONDS = 0.02
 FIRST_COUNT = 16
 
 
@@ -56,7 +57,7 @@ class _Contender:
 def measure_codec(rows: Rows, *, rounds: int, progress: Progress) -> None:
     """Measure every path in every round.
 
-    A round is several turns of every path, in an order that turns, and its number is the mean of a path's turns.
+    A round is several turns of every path, in an order that turns, and its number is the median of a path's turns.
 
     Args:
         rows: taken up round by round.
@@ -103,7 +104,7 @@ def _round(contenders: Sequence[_Contender]) -> None:
         for index in [*range(first, len(contenders)), *range(first)]:
             found[index].append(contenders[index].measure())
     for contender, turns in zip(contenders, found, strict=True):
-        contender.row.micros.append(sum(turns) / len(turns))
+        contender.row.micros.append(median(turns))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import IO, cast
@@ -47,7 +47,8 @@ class RemotePath:
         Raises:
             WrongResultError: the process is gone.
         """
-        print(self.direction, self.name, count, file=self.process.stdin, flush=True)
+        with suppress(BrokenPipeError):  # the answer that is missing then says more
+            print(self.direction, self.name, count, file=self.process.stdin, flush=True)
         return float(_line(self.process))
 
 
@@ -69,10 +70,10 @@ def paths_without_orjson() -> Iterator[list[RemotePath]]:
         try:
             described = cast(list[tuple[Direction, str, str]], json.loads(_line(process)))
             yield [RemotePath(direction, name, title, process) for direction, name, title in described]
-            cast(IO[str], process.stdin).close()
-            process.wait(STOP_SECONDS)
         finally:
-            process.kill()
+            process.kill()  # it keeps nothing
+            with suppress(BrokenPipeError):
+                cast(IO[str], process.stdin).close()
 
 
 def _line(process: subprocess.Popen[str]) -> str:

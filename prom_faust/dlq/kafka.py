@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import DeadLetter, dlq_topic, encode, value_of
 from prom_faust.exceptions import DeadLetterError
@@ -47,13 +46,6 @@ class DeadLetterPublisher:
         if any(results):
             await self.close()
         return results
-
-    async def publish_surely(self, letter: DeadLetter) -> None:
-        """Publish one letter and wait for all replicas, however long Kafka is away."""
-        backoff = Backoff()
-        while (error := (await self.publish([letter]))[0]) is not None:
-            logger.warning("%s: tried again", error)
-            await asyncio.sleep(backoff.next())
 
     async def _publish(self, letter: DeadLetter) -> DeadLetterError | None:
         topic = dlq_topic(letter.record.topic)

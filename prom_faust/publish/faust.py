@@ -1,6 +1,7 @@
 """Topics and the router of an app that has the plugin."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import faust
@@ -70,8 +71,9 @@ class GatedTopic(Topic):
         name = topics[0] if topics is not None and len(topics) == 1 else None
         if name is not None:
             prom.rules.note(name, compacted=bool(compacting), internal=internal)
-        if schema is None and not internal:  # a table brings its own ways of writing for its changelog
-            compacted = name is not None and prom.rules.is_compacted(name)
+        # A table brings its own ways of writing for its changelog, and an app may have a schema class of its own.
+        if schema is None and not internal and app.conf.Schema is cast(Any, faust.Schema):
+            compacted = partial(prom.rules.is_compacted, name or "")
             schema = RegistrySchema(prom.registry, name, compacted=compacted)
         super().__init__(
             app, topics=topics, schema=schema, internal=internal, compacting=compacting, **kwargs
@@ -103,11 +105,12 @@ class GatedTopic(Topic):
         future = super().as_future_message(key, value, partition, timestamp, headers, *args, **kwargs)
         message = future.message
         final_key, final_value = cast(bytes | None, message.key), cast(bytes | None, message.value)
-        final_value, final_headers = prom.gate.admit(name, final_key, final_value, cast(Any, message.headers))
+        admitted, final_headers = prom.gate.admit(name, final_key, final_value, cast(Any, message.headers))
+        if admitted is not final_value or final_headers is not message.headers:
+            future.message = message._replace(value=admitted, headers=cast(Any, final_headers))
         if partition is None and final_key is None and rules is not None:
-            partition = routed_partition(rules.routing, None, final_value, rules.partitions)
-            message = message._replace(partition=partition)
-        future.message = message._replace(value=final_value, headers=cast(Any, final_headers))
+            partition = routed_partition(rules.routing, None, admitted, rules.partitions)
+            future.message = future.message._replace(partition=partition)
         return future
 
     def _same_key(self, found: Any, given: Any) -> bool:

@@ -24,7 +24,7 @@ def key_of_payload(of: KeyOf, value: Any) -> Key | None:
     """
     if isinstance(value, bytes | bytearray):
         try:
-            value = orjson.loads(value)
+            value = orjson.loads(bytes(value))  # orjson takes no subclasses of bytes
         except orjson.JSONDecodeError:
             return None
     if value is None:
@@ -69,7 +69,7 @@ def stand_in(value: bytes | None) -> bytes:
     if value is None:
         return b""
     try:
-        text = orjson.dumps(orjson.loads(value), option=orjson.OPT_SORT_KEYS).decode()
+        text = orjson.dumps(orjson.loads(bytes(value)), option=orjson.OPT_SORT_KEYS).decode()
     except ValueError:
         return value[:STAND_IN_CHARACTERS]
     return text[:STAND_IN_CHARACTERS].encode()

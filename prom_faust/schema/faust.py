@@ -56,17 +56,27 @@ class RegistrySchema(faust.Schema[Any, Any]):
     Args:
         registry: the registry.
         topic: the topic; None for a channel of several topics, which can only be read.
-        compacted: whether it is compacted, so that tombstones may be sent.
+        compacted: whether it is compacted, so that tombstones may be sent; or a function that tells.
         **kwargs: those of ``faust.Schema``. With ``value_type`` what is read is left to Faust.
     """
 
     def __init__(
-        self, registry: SchemaRegistry, topic: str | None, *, compacted: bool = False, **kwargs: Any
+        self,
+        registry: SchemaRegistry,
+        topic: str | None,
+        *,
+        compacted: bool | Callable[[], bool] = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.registry = registry
         self.topic = topic
-        self.compacted = compacted
+        self._compacted = compacted
+
+    @property
+    def compacted(self) -> bool:
+        """Whether the topic is compacted."""
+        return self._compacted() if callable(self._compacted) else self._compacted
 
     def dumps_key(
         self, app: AppT, key: Any, *, serializer: CodecArg | None = None, headers: OpenHeadersArg

@@ -31,7 +31,8 @@ def schema_version(headers: OpenHeaders) -> int | None:
     """
     if not headers:
         return None
-    found = [value for name, value in pairs(headers) if name == SCHEMA_VERSION_HEADER]
+    items = headers.items() if isinstance(headers, Mapping) else headers
+    found = [value for name, value in items if name == SCHEMA_VERSION_HEADER]
     if not found:
         return None
     if len(found) > 1:
@@ -44,6 +45,8 @@ def schema_version(headers: OpenHeaders) -> int | None:
 
 def with_version(headers: OpenHeaders, version: int) -> Pairs:
     """A copy of headers that names this version, once."""
+    if not headers:
+        return [(SCHEMA_VERSION_HEADER, b"%d" % version)]
     return [*without_version(headers), (SCHEMA_VERSION_HEADER, b"%d" % version)]
 
 

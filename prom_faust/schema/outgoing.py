@@ -5,7 +5,6 @@ from typing import Any
 
 from prom_faust.exceptions import PayloadInvalidError
 from prom_faust.schema.header import OpenHeaders, with_version, without_version
-from prom_faust.schema.payload.plain import dump_json
 from prom_faust.schema.registry import Subject
 from prom_faust.schema.tombstone import is_deleted, is_null, is_tombstone
 from prom_faust.schema.version import Checked
@@ -27,7 +26,7 @@ def outgoing(subject: Subject, value: Any, headers: OpenHeaders, *, compacted: b
         PayloadInvalidError: the value does not obey, and the policy is to enforce.
     """
     if compacted and _is_tombstone(value):
-        return (dump_json(value) if isinstance(value, dict) else value), without_version(headers)
+        return (subject.latest.dump(value) if isinstance(value, dict) else value), without_version(headers)
     try:
         version = subject.version_of(value, headers)
         return version.encode(value), with_version(headers, version.number)

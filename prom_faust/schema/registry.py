@@ -45,21 +45,18 @@ class Subject:
         policy: what happens to a payload that does not obey: ``enforce`` refuses it, ``warn`` logs it, ``off``
             does not look.
         versions: by number, rising.
+        latest: the highest version: that of plain values, and the one that reads.
     """
 
     topic: str
     policy: Policy = "enforce"
     versions: dict[int, SchemaVersion] = field(default_factory=dict)
+    latest: SchemaVersion = field(init=False)
     _by_class: dict[type, SchemaVersion] = field(default_factory=dict)
 
-    @property
-    def latest(self) -> SchemaVersion:
-        """The highest version: that of plain values, and the one that reads."""
-        return self.versions[max(self.versions)]
-
     def add(self, version: SchemaVersion) -> None:
-        """Add a version."""
-        self.versions[version.number] = version
+        """Add a version, higher than every one before."""
+        self.versions[version.number] = self.latest = version
         if version.type.cls is not None:
             self._by_class[version.type.cls] = version
 

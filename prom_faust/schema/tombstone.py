@@ -29,6 +29,6 @@ def is_tombstone(value: bytes | None) -> bool:
     if not may_be_deleted(value):
         return False
     try:
-        return is_deleted(orjson.loads(value))
+        return is_deleted(orjson.loads(bytes(value)))  # orjson takes no subclasses of bytes
     except orjson.JSONDecodeError:
         return False

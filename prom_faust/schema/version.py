@@ -86,7 +86,7 @@ class SchemaVersion:
             wire = load_json(data)
             if not self._validator.is_valid(wire):
                 raise self._refusal(self._why_not(value, wire))
-            if self._takes_null and b"null" in data and not isinstance(value, bytes):
+            if self._takes_null and type(value) is not bytes and b"null" in data:
                 hidden = tuple(not_finite(value))
                 if hidden:
                     raise self._refusal(hidden)
@@ -108,6 +108,11 @@ class SchemaVersion:
             raise self._refusal(error.failures) from error
 
     def _dump(self, value: Any) -> bytes:
+        kind = type(value)
+        if kind is dict:
+            return dump_json(value)
+        if kind is self.type.cls:
+            return self.type.dump(value)
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value)
         if self.type.cls is not None and isinstance(value, self.type.cls):

@@ -5,7 +5,7 @@ from typing import Any
 
 import faust
 
-from prom_faust import install
+from prom_faust import SchemaRegistry, install
 
 app = faust.App(
     os.environ["TOPIC"],
@@ -17,7 +17,11 @@ app = faust.App(
     broker_heartbeat_interval=1.0,
     broker_rebalance_timeout=10.0,
 )
-prom = install(app, history_interval=2.0, startup_timeout=5.0)
+registry = SchemaRegistry()
+registry.register(os.environ["TOPIC"], {"properties": {"host": {"type": "string"}}}, version=1)
+if "NARROWED" in os.environ:
+    registry.register(os.environ["TOPIC"], {"properties": {"host": {"type": "integer"}}}, version=2)
+prom = install(app, registry=registry, history_interval=2.0, startup_timeout=5.0)
 topic = prom.topic(os.environ["TOPIC"], partitions=int(os.environ.get("PARTITIONS", "2")), compacted=True)
 prom.materialize(topic, collection="c", indexes=["host"])
 

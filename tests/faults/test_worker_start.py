@@ -6,8 +6,10 @@ import socket
 import time
 
 import pytest
+from aiokafka.partitioner import DefaultPartitioner
 
 from prom_faust.local import free_port
+from tests.support.kafka import Topics
 from tests.support.worker import FaustWorker
 
 
@@ -96,6 +98,20 @@ async def test_a_wrong_setting(worker):
     ends_at_import(worker(PROM_FAUST_WRITE_DEADLINE="-1"), "wrong settings: write_deadline: ")
 
 
+async def test_a_schema_that_is_not_compatible(worker, unique):
+    ends_at_import(
+        worker(NARROWED="1"),
+        f"{unique} v2 is not backward compatible with v1 (the new schema reads all old data): /host: ",
+    )
+
+
+async def test_a_topic_whose_keys_are_elsewhere(worker, kafka, topics, unique):
+    await topics.create(unique, 2)
+    async with Topics(f"127.0.0.1:{kafka.port}", DefaultPartitioner()) as others:
+        await others.send_all(unique, [(f"key-{n}", {"host": "a"}) for n in range(100)])
+    ends_with(worker(), "RoutingMismatchError", unique, 'routing="kafka"')
+
+
 @pytest.mark.parametrize(
     ("url", "text"),
     [
@@ -115,6 +131,8 @@ async def test_a_broker_url_that_is_none(worker, url, text):
     [
         "http://127.0.0.1:27017/x",
         "mongodb://host:notaport/x",
+        "mongodb://[::1/x",
+        "localhost:27017",
         "mongodb://me:secret@t@127.0.0.1/x",
         "mongodb://127.0.0.1:27017/a$b",
     ],

@@ -85,17 +85,19 @@ class Maker:
         return made
 
     def document(self):
-        schema = self.schema()
+        """A schema with definitions; half of them shallow, so that values meet their keywords often."""
+        depth = self.random.choice([0, DEEPEST])
+        schema = self.schema(depth)
         while isinstance(schema, bool):
-            schema = self.schema()
-        return {**schema, "$defs": {name: self.schema(1) for name in DEFINITIONS}}
+            schema = self.schema(depth)
+        return {**schema, "$defs": {name: self.schema(depth or 1) for name in DEFINITIONS}}
 
     def changed(self, document):
         """The document, with up to three keywords or parts replaced, added or dropped."""
         made = deepcopy(document)
         for _ in range(self.random.randint(0, 3)):
             places = list(schemas_in(made))
-            place = self.random.choice(places)
+            place = self.random.choice([made, *places])
             definitions = {"$defs": place["$defs"]} if "$defs" in place else {}
             droppable = sorted(place.keys() - {"$defs"})
             change = self.random.choice(["drop", "add", "add", "nudge", "nudge", "replace", "branch", "swap"])

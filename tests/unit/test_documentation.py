@@ -22,6 +22,10 @@ def test_every_setting_is_in_the_guide(name):
         exceptions.TopicError,
         exceptions.IndexConflictError,
         exceptions.ConfigurationError,
+        exceptions.SchemaError,
+        exceptions.IncompatibleSchemaError,
+        exceptions.RoutingMismatchError,
+        exceptions.WebPortError,
         *exceptions.LostHistoryError.__subclasses__(),
     ],
 )

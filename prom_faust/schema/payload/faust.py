@@ -35,12 +35,12 @@ class Record:
         SchemaError: a field's type has no JSON Schema.
     """
 
-    reads_back = True  # from_data reads dates and nested records that a schema only describes
-
     def __init__(self, cls: type[faust.Record]) -> None:
         self.cls: type | None = cls
         self._record = cls
-        self._mirror = Model(_mirror(cls, {}))
+        records: dict[type, type[BaseModel]] = {}
+        self._mirror = Model(_mirror(cls, records))
+        self.reads_back = self._mirror.reads_back or any(map(_is_strict, records))
         self.writer: JSONSchema = self._mirror.writer
         self.reader: JSONSchema = self._mirror.reader
 
@@ -59,6 +59,11 @@ class Record:
             return self._record.from_data(load_json(data), preferred_type=self._record)
         except Exception as error:  # a record's constructor is a user's
             raise DumpError([Failure("", f"no {self._record.__name__}: {error}")]) from error
+
+
+def _is_strict(cls: Any) -> bool:
+    """Whether a record accepts less than the types of its fields say."""
+    return bool(cls._options.validation) or hasattr(cls, "__post_init__")
 
 
 def _mirror(cls: type[faust.Record], known: dict[type, type[BaseModel]]) -> type[BaseModel]:

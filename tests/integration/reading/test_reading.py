@@ -105,8 +105,9 @@ async def test_a_declared_topic_without_a_schema_buries_what_is_no_json(start, t
         worker.stop()
 
 
+@pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM"])
 async def test_a_bad_record_is_not_committed_before_it_is_on_the_dead_letter_topic(
-    start, topics, unique, tmp_path
+    start, topics, unique, tmp_path, end
 ):
     """The dead-letter topic is away: the record comes again after a kill, and then it is buried."""
     topic = f"{unique}.plain"
@@ -119,6 +120,8 @@ async def test_a_bad_record_is_not_committed_before_it_is_on_the_dead_letter_top
         await topics.send(topic, "c", GOOD)
         await asyncio.to_thread(worker.until, "tried again", 60.0)
         await asyncio.sleep(4)  # longer than Faust's commit interval
+        if end == "SIGTERM":
+            print(f"SIGTERM took {worker.stop(10.0):.1f} s")
         worker.kill()
     assert (await topics.committed(unique, topic)).get(0, 0) <= bad.offset
     with start() as worker:  # its start makes the dead-letter topic again

@@ -15,7 +15,7 @@ from prom_faust import SchemaRegistry, install
 
 NAME = os.environ["TOPIC"]
 RESULTS = Path(os.environ["RESULTS"])
-PARTITIONS = 2
+PARTITIONS = 8
 
 registry = SchemaRegistry()
 app = faust.App(

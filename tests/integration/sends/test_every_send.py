@@ -7,6 +7,7 @@ import time
 import orjson
 import pytest
 
+from prom_faust import partition_of
 from prom_faust.schema.json import validator
 from tests.support.worker import FaustWorker
 
@@ -98,4 +99,6 @@ async def test_every_good_payload_passes_by_every_path_with_its_version(senders,
     for record in [*records[0], *records[1]]:
         versions = [value for name, value in record.headers if name == "x-schema-version"]
         assert versions == [b"3"]
+        if record.topic == senders.topics[0]:
+            assert record.partition == partition_of("k", 8)
         assert check.is_valid(orjson.loads(record.value))

@@ -86,7 +86,7 @@ def test_nan_is_found_wherever_it_is(nan):
     assert [failure.path for failure in not_finite(nan)] == [""]
 
 
-@pytest.mark.parametrize("value", [Reading(math.nan), deque([math.nan]), {math.nan: 1}], ids=repr)
+@pytest.mark.parametrize("value", [Reading(math.nan), deque([math.nan])], ids=repr)
 def test_nan_is_found_in_whatever_json_is_made_of(value):
     assert list(not_finite(value))
 

@@ -285,11 +285,6 @@ def test_the_last_header_of_a_name_counts():
     assert header(record(), "a") is None
 
 
-def test_a_schema_version_is_ascii_decimal():
-    assert schema_version(record(headers=[("x-schema-version", b"12")])) == 12
-    assert schema_version(record()) is None
-
-
 @pytest.mark.parametrize("raw", [b"", b"-1", b"+1", b"1.0", b" 1", b"v1", b"\xd9\xa1", b"1" * 5000])
 @pytest.mark.parametrize("value", [GOOD, None])
 def test_another_schema_version_is_bad_also_on_a_tombstone(raw, value):

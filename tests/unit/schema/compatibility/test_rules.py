@@ -184,6 +184,7 @@ INCOMPATIBLE = {
     "an-untyped-writer": (TEXT, {}, [("", "type-narrowed")]),
     "numbers-are-not-integers": (INTEGER, NUMBER, [("", "type-narrowed")]),
     "booleans-are-not-integers": ({"enum": [0, 1]}, {"enum": [True]}, [("", "enum-narrowed")]),
+    "one-is-not-true": ({"const": 1}, {"const": True}, [("", "enum-narrowed")]),
     "fewer-listed": ({"enum": ["a"]}, {"enum": ["a", "b"]}, [("", "enum-narrowed")]),
     "listed-and-too-long": ({"maxLength": 1}, {"enum": ["a", "bb"]}, [("", "enum-narrowed")]),
     "listed-and-any": ({"enum": ["a"]}, TEXT, [("", "enum-narrowed")]),
@@ -324,6 +325,11 @@ INCOMPATIBLE = {
         [("", "undecided")],
     ),
     "one-of-a-type": ({"oneOf": [TEXT, NULL]}, {"type": ["string", "integer"]}, [("", "type-narrowed")]),
+    "one-of-overlaps-in-a-part": (
+        {"oneOf": [{"anyOf": [INTEGER, {"maxLength": 1}]}, TEXT]},
+        {"type": ["string"]},
+        [("", "undecided")],
+    ),
     "tags-that-may-be-absent": (
         {"oneOf": [closed(kind={"const": "cat"}), closed(kind={"const": "dog"})]},
         closed(kind={"const": "cat"}),
@@ -365,6 +371,11 @@ INCOMPATIBLE = {
         {"$ref": "#/$defs/A", "$defs": {"A": {"$id": "b", "$ref": "#/$defs/A", "$defs": {"A": NULL}}}},
         TEXT,
         [("", "undecided")],
+    ),
+    "a-reference-in-a-resource-inside": (
+        opened(a={"$id": "b", "$ref": "#/$defs/A", "$defs": {"A": NULL}}) | {"$defs": {"A": TEXT}},
+        closed(a=TEXT),
+        [("/a", "undecided")],
     ),
     "a-reference-to-itself": ({"anyOf": [{"$ref": "#"}, NULL]}, TEXT, [("", "undecided")]),
     "a-paradox": (
@@ -431,6 +442,24 @@ def test_what_cannot_be_told_names_its_keyword():
         (finding,) = incompatibilities({keyword: operand}, {})
         assert finding.rule == "undecided"
         assert f"The reader's {keyword} " in finding.reason
+
+
+def test_what_was_concluded_from_a_refuted_pair_is_void():
+    """Q holds P holds Q. P is met inside Q and taken for compatible before Q's own z refutes Q, in a branch that may
+    fail because the next one reads everything; afterwards P stands alone.
+    """
+
+    def schema(first, z):
+        definitions = {
+            "P": closed(q={"$ref": "#/$defs/Q"}),
+            "Q": closed(p={"$ref": "#/$defs/P"}, z=z),
+        }
+        return closed(first=first, second={"$ref": "#/$defs/P"}) | {"$defs": definitions}
+
+    inner = closed(inner={"$ref": "#/$defs/Q"})
+    reader = schema({"anyOf": [inner, {"type": "object", "minProperties": 0}]}, INTEGER)
+    assert found(reader, schema(inner, NUMBER)) == [("/second/q/z", "type-narrowed")]
+    assert found(reader, schema(inner, {"const": 3})) == []
 
 
 def test_mutual_recursion_is_refuted_wherever_it_starts():

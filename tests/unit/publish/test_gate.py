@@ -1,0 +1,151 @@
+import math
+
+import pytest
+from pydantic import BaseModel
+
+from prom_faust.exceptions import PayloadInvalidError, RecordKeyError, SendRefusedError
+from prom_faust.publish.gate import Gate
+from prom_faust.publish.rules import Rules, TopicRules
+from prom_faust.schema.header import SCHEMA_VERSION_HEADER, schema_version
+from prom_faust.schema.registry import SchemaRegistry
+
+NAME = SCHEMA_VERSION_HEADER
+GOOD = b'{"id":"x"}'
+BAD = b'{"id":5}'
+
+
+class First(BaseModel):
+    id: str
+
+
+class Second(First):
+    note: str
+
+
+@pytest.fixture
+def gate():
+    registry = SchemaRegistry()
+    for topic in ("events", "states"):
+        registry.register(topic, First, version=1)
+    registry.register("warned", First, version=1, policy="warn")
+    registry.register("free", First, version=1, policy="off")
+    registry.register("two", First, version=1)
+    registry.register("two", Second, version=2, compatibility="none")
+    rules = Rules()
+    rules.declare(TopicRules("states", 4, compacted=True))
+    rules.declare(TopicRules("kept", 4, compacted=True))
+    return Gate(registry, rules)
+
+
+@pytest.mark.parametrize("headers", [None, (), {}, [("a", b"1")], [(NAME, b"1")]], ids=repr)
+def test_what_obeys_passes_with_the_version(gate, headers):
+    data, named = gate.admit("events", b"k", GOOD, headers)
+    assert data == GOOD
+    assert [pair for pair in named if pair[0] == NAME] == [(NAME, b"1")]
+    assert [pair for pair in named if pair[0] != NAME] == [pair for pair in headers or () if pair[0] != NAME]
+
+
+@pytest.mark.parametrize(
+    "value", [BAD, b"", b"\xff", b"null", None, b'{"id":"x","z":1}', b'{"_deleted":true}', "x", {"id": math.nan}]
+)
+@pytest.mark.parametrize("headers", [None, [(NAME, b"1")]], ids=repr)
+def test_what_does_not_obey_is_refused_whatever_its_header_says(gate, value, headers):
+    with pytest.raises(PayloadInvalidError, match="events v1"):
+        gate.admit("events", b"k", value, headers)
+
+
+@pytest.mark.parametrize(
+    "headers", [[(NAME, b"2")], [(NAME, b"x")], [(NAME, b"1"), (NAME, b"1")], {NAME: "1"}, {NAME: 1}], ids=repr
+)
+def test_a_header_that_names_no_version_of_the_topic_is_refused(gate, headers):
+    with pytest.raises(PayloadInvalidError, match="version"):
+        gate.admit("events", b"k", GOOD, headers)
+
+
+@pytest.mark.parametrize("value", [None, b"null", b'{"_deleted":true}'])
+def test_a_tombstone_passes_on_a_compacted_topic_and_claims_no_version(gate, value):
+    data, headers = gate.admit("states", b"k", value, [(NAME, b"1"), ("a", b"1")])
+    assert data == value
+    assert list(headers) == [("a", b"1")]
+
+
+@pytest.mark.parametrize("topic", ["states", "kept"])
+@pytest.mark.parametrize("value", [GOOD, None])
+def test_a_compacted_topic_needs_a_key_also_where_it_has_no_schema(gate, topic, value):
+    with pytest.raises(RecordKeyError, match=topic):
+        gate.admit(topic, None, value, None)
+    gate.admit(topic, b"", value, None)
+
+
+@pytest.mark.parametrize("topic", ["unknown", "free", "kept"])
+def test_where_nothing_is_enforced_the_record_is_untouched(gate, topic):
+    headers = [(NAME, b"77")]
+    data, found = gate.admit(topic, b"k", BAD, headers)
+    assert data is BAD
+    assert found is headers
+
+
+def test_warn_lets_pass_what_does_not_obey_and_takes_the_version_away(gate, caplog):
+    assert gate.admit("warned", b"k", BAD, [(NAME, b"1")]) == (BAD, [])
+    assert "warned v1: /id" in caplog.text
+
+
+def test_what_passed_once_passes_again_unchanged(gate):
+    data, headers = gate.admit("events", b"k", GOOD, None)
+    again, same = gate.admit("events", b"k", data, headers)
+    assert again is data
+    assert same is headers
+
+
+def test_what_warn_let_pass_is_not_warned_of_twice(gate, caplog):
+    data, headers = gate.admit("warned", b"k", BAD, None)
+    caplog.clear()
+    assert gate.admit("warned", b"k", data, headers)[0] is data
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data.replace(b'"x"', b"5"), bytes.upper])
+def test_what_was_changed_after_it_passed_is_checked_again(gate, change):
+    data, headers = gate.admit("events", b"k", GOOD, None)
+    with pytest.raises(PayloadInvalidError):
+        gate.admit("events", b"k", change(data), headers)
+
+
+def test_a_header_that_was_changed_after_it_passed_is_checked_again(gate):
+    data, headers = gate.admit("two", b"k", b'{"id":"x","note":"y"}', None)
+    assert schema_version(headers) == 2
+    for number in (b"1", b"3", b"x"):
+        with pytest.raises(PayloadInvalidError):
+            gate.admit("two", b"k", data, [(NAME, number)])
+
+
+def test_what_passed_for_one_topic_is_checked_for_another(gate):
+    data, headers = gate.admit("two", b"k", b'{"id":"x","note":"y"}', None)
+    with pytest.raises(PayloadInvalidError, match="events"):
+        gate.admit("events", b"k", data, headers)
+    with pytest.raises(PayloadInvalidError, match="/note"):
+        gate.admit("events", b"k", data, None)
+
+
+def test_a_tombstone_that_passed_is_none_on_another_topic(gate):
+    data, headers = gate.admit("states", b"k", b'{"_deleted":true}', None)
+    with pytest.raises(PayloadInvalidError):
+        gate.admit("events", b"k", data, headers)
+
+
+def test_bytes_of_the_codec_pass_under_the_version_that_made_them(gate):
+    made = gate.registry.codec("two").dumps(First(id="x"))
+    assert schema_version(gate.admit("two", b"k", made, None)[1]) == 1
+
+
+def test_every_refusal_has_one_ancestor(gate):
+    for topic, key, value in (("events", b"k", BAD), ("states", None, GOOD)):
+        with pytest.raises(SendRefusedError):
+            gate.admit(topic, key, value, None)
+
+
+def test_headers_that_can_be_read_once_only_are_all_there(gate):
+    _, headers = gate.admit("events", b"k", GOOD, iter([("a", b"1"), (NAME, b"1")]))
+    assert list(headers) == [("a", b"1"), (NAME, b"1")]
+    with pytest.raises(PayloadInvalidError, match="version 2"):
+        gate.admit("events", b"k", GOOD, iter([(NAME, b"2")]))
