@@ -118,15 +118,20 @@ class Prom:
         Raises:
             ConfigurationError: the name was declared before with other options.
         """
+        if routing not in {None, "jump", "kafka"}:
+            raise ConfigurationError(f"routing of topic {name} must be jump or kafka, not {routing!r}")
         spec = TopicSpec(name, partitions, compacted, dict(config or {}))
+        keeps = "compact" in spec.creation_config.get("cleanup.policy", "")
+        rules = TopicRules(name, partitions, keeps, routing or self.rules.internal, key)
         known = self._topics.get(name)
         if known is not None:
-            if known.spec != spec:
-                raise ConfigurationError(f"topic {name} is declared twice, as {known.spec} and as {spec}")
+            if known.spec != spec or self.rules.find(name) != rules:
+                raise ConfigurationError(
+                    f"topic {name} is declared twice, as {known.spec} with {self.rules.find(name)} and as {spec} "
+                    f"with {rules}"
+                )
             return known.topic
-        self.rules.declare(
-            TopicRules(name, partitions, compacted, routing or self.rules.internal, key)
-        )  # before the topic is made, which asks for it
+        self.rules.declare(rules)  # before the topic is made, which asks for it
         topic: faust.Topic = cast(Any, self.app.topic)(
             name, partitions=partitions, compacting=compacted, **kwargs
         )
@@ -406,7 +411,9 @@ def _database(url: str) -> Any:
     try:
         parts = urlsplit(url)
         if not parts.scheme.startswith("mongodb"):
-            raise ConfigurationError("mongo_url cannot be used: it must begin with mongodb:// or mongodb+srv://")
+            raise ConfigurationError(
+                "mongo_url cannot be used: it must begin with mongodb:// or mongodb+srv://"
+            )
         name = parts.path.strip("/") or "prom"
         client: AsyncMongoClient[Any] = AsyncMongoClient(
             url, serverSelectionTimeoutMS=5_000, connectTimeoutMS=5_000, appname="prom_faust"

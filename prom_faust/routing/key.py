@@ -22,7 +22,7 @@ def key_of_payload(of: KeyOf, value: Any) -> Key | None:
         of: a field's name, or a function of the payload.
         value: a model, plain JSON values, or bytes that hold JSON.
     """
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, bytes | bytearray | memoryview):
         try:
             value = orjson.loads(bytes(value))  # orjson takes no subclasses of bytes
         except orjson.JSONDecodeError:
@@ -51,7 +51,7 @@ def chosen_key(topic: str, found: Key | None, given: Any, *, same: Callable[[Any
         return given
     try:
         key_bytes(found)
-    except TypeError as error:
+    except (TypeError, UnicodeEncodeError) as error:
         raise RecordKeyError(f"the key function of {topic} gave {found!r:.80}: {error}") from None
     if given is not None and not same(found, given):
         raise RecordKeyError(

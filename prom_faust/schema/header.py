@@ -4,7 +4,14 @@ from collections.abc import Iterable, Mapping
 
 from prom_faust.exceptions import DecodeError
 
-__all__ = ["SCHEMA_VERSION_HEADER", "OpenHeaders", "schema_version", "with_version", "without_version"]
+__all__ = [
+    "SCHEMA_VERSION_HEADER",
+    "OpenHeaders",
+    "pairs",
+    "schema_version",
+    "with_version",
+    "without_version",
+]
 
 SCHEMA_VERSION_HEADER = "x-schema-version"
 VERSION_DIGITS = 9
@@ -15,8 +22,8 @@ Pairs = list[tuple[str, bytes | None]]
 
 
 def pairs(headers: OpenHeaders) -> Pairs:
-    """A copy of headers, as pairs."""
-    if headers is None:
+    """A copy of headers, as pairs; also of what can be read only once."""
+    if not headers:
         return []
     return (
         list(headers.items()) if isinstance(headers, Mapping) else [(name, value) for name, value in headers]
@@ -32,14 +39,14 @@ def schema_version(headers: OpenHeaders) -> int | None:
     if not headers:
         return None
     items = headers.items() if isinstance(headers, Mapping) else headers
-    found = [value for name, value in items if name == SCHEMA_VERSION_HEADER]
+    found: list[object] = [value for name, value in items if name == SCHEMA_VERSION_HEADER]
     if not found:
         return None
     if len(found) > 1:
         raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is there {len(found)} times, not once")
-    raw = found[0] or b""
+    raw = found[0]
     if not (isinstance(raw, bytes) and raw.isdigit() and len(raw) <= VERSION_DIGITS):
-        raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is {raw[:40]!r}, not a decimal version")
+        raise DecodeError(f"header {SCHEMA_VERSION_HEADER} is {raw!r:.40}, not a decimal version in bytes")
     return int(raw)
 
 

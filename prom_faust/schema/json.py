@@ -10,7 +10,7 @@ import jsonschema_rs
 
 from prom_faust.exceptions import Failure, SchemaError
 
-__all__ = ["JSONSchema", "failures", "pointer", "takes_null", "validator"]
+__all__ = ["JSONSchema", "failures", "places", "pointer", "takes_null", "validator"]
 
 JSONSchema = Mapping[str, Any] | bool
 
@@ -69,18 +69,23 @@ def takes_null(schema: JSONSchema) -> bool:
         for name in ("$defs", "definitions")
         if isinstance(schema, Mapping) and name in schema
     }
-    return any(_takes_null(place, definitions) for place in _places(schema))
+    return any(_takes_null(place, definitions) for place in places(schema))
 
 
 def _takes_null(place: JSONSchema, definitions: Mapping[str, Any]) -> bool:
     if isinstance(place, bool):
         return place
-    if "properties" in place and "additionalProperties" not in place:
-        return True  # an open object: anything may stand under other names
+    types = place.get("type", ())
+    # An open object or array: anything may stand where the schema says nothing.
+    if ("object" in types and "additionalProperties" not in place) or (
+        "array" in types and "items" not in place
+    ):
+        return True
     return validator({**definitions, **place}).is_valid(None)
 
 
-def _places(schema: JSONSchema) -> Iterator[JSONSchema]:
+def places(schema: JSONSchema) -> Iterator[JSONSchema]:
+    """A schema and every schema inside of it."""
     yield schema
     if isinstance(schema, bool):
         return
@@ -92,4 +97,4 @@ def _places(schema: JSONSchema) -> Iterator[JSONSchema]:
         )
         for child in children:
             if isinstance(child, Mapping) or (isinstance(child, bool) and name != "uniqueItems"):
-                yield from _places(child)
+                yield from places(child)

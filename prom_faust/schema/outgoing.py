@@ -1,10 +1,11 @@
 """A value on its way out: tombstone or checked bytes, and the header that names the version."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from prom_faust.exceptions import PayloadInvalidError
-from prom_faust.schema.header import OpenHeaders, with_version, without_version
+from prom_faust.schema.header import OpenHeaders, pairs, with_version, without_version
 from prom_faust.schema.registry import Subject
 from prom_faust.schema.tombstone import is_deleted, is_null, is_tombstone
 from prom_faust.schema.version import Checked
@@ -25,6 +26,9 @@ def outgoing(subject: Subject, value: Any, headers: OpenHeaders, *, compacted: b
     Raises:
         PayloadInvalidError: the value does not obey, and the policy is to enforce.
     """
+    if isinstance(value, bytearray | memoryview):
+        value = bytes(value)
+    headers = headers if isinstance(headers, Mapping) else pairs(headers)
     if compacted and _is_tombstone(value):
         return (subject.latest.dump(value) if isinstance(value, dict) else value), without_version(headers)
     try:
@@ -33,8 +37,8 @@ def outgoing(subject: Subject, value: Any, headers: OpenHeaders, *, compacted: b
     except PayloadInvalidError as error:
         if subject.policy == "enforce":
             raise
-        logger.warning("sent all the same, for the policy of the topic is to warn: %s", error)
         data = subject.latest.dump(value)
+        logger.warning("sent all the same, for the policy of the topic is to warn: %s", error)
         return Checked.of(data, subject.topic, None), without_version(headers)
 
 

@@ -20,7 +20,7 @@ from prom_faust.schema.payload.faust import Record, is_record
 from prom_faust.schema.payload.model import Model
 from prom_faust.schema.payload.plain import PlainJson
 from prom_faust.schema.payload.type import PayloadType
-from prom_faust.schema.version import Compatibility, SchemaVersion
+from prom_faust.schema.version import Checked, Compatibility, SchemaVersion
 
 if TYPE_CHECKING:
     from prom_faust.schema.faust import RegistryCodec
@@ -73,6 +73,8 @@ class Subject:
         except DecodeError as error:
             raise PayloadInvalidError(self.topic, None, [Failure("", str(error))]) from error
         if named is None:
+            if type(value) is Checked and value.topic == self.topic and value.version is not None:
+                return value.version
             return self._by_class.get(type(value)) or self.latest
         if named not in self.versions:
             known = ", ".join(map(str, self.versions))

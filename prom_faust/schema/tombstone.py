@@ -6,10 +6,13 @@ import orjson
 
 __all__ = ["is_deleted", "is_null", "is_tombstone", "may_be_deleted"]
 
+WHITE_SPACE = b" \t\n\r"
+"""JSON's own (RFC 8259, section 2)."""
+
 
 def is_null(value: bytes | None) -> bool:
     """Whether a record's value is null, on the wire or as JSON."""
-    return value is None or value.strip() == b"null"
+    return value is None or value.strip(WHITE_SPACE) == b"null"
 
 
 def may_be_deleted(value: bytes) -> bool:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import jsonschema_rs
-from pydantic import BaseModel
 
 from prom_faust.exceptions import DecodeError, Failure, PayloadInvalidError
 from prom_faust.schema.json import JSONSchema, failures, takes_null, validator
@@ -90,7 +89,9 @@ class SchemaVersion:
                 hidden = tuple(not_finite(value))
                 if hidden:
                     raise self._refusal(hidden)
-            if self.type.reads_back:
+            # A schema may admit what the class does not; what the class made itself needs no second look.
+            foreign = self.type.cls is not None and type(value) is not self.type.cls
+            if foreign or self.type.reads_back:
                 self.type.load(data)
         except DumpError as error:
             raise self._refusal(error.failures) from error
@@ -103,27 +104,23 @@ class SchemaVersion:
             PayloadInvalidError: it has none.
         """
         try:
-            return self._dump(value)
+            return self._dump(value, strict=False)
         except DumpError as error:
             raise self._refusal(error.failures) from error
 
-    def _dump(self, value: Any) -> bytes:
+    def _dump(self, value: Any, *, strict: bool = True) -> bytes:
         kind = type(value)
         if kind is dict:
-            return dump_json(value)
-        if kind is self.type.cls:
-            return self.type.dump(value)
+            return dump_json(value, strict=strict)
+        if kind is self.type.cls or (self.type.cls is not None and isinstance(value, self.type.cls)):
+            return self.type.dump(value, strict=strict)
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value)
-        if self.type.cls is not None and isinstance(value, self.type.cls):
-            return self.type.dump(value)
-        if isinstance(value, BaseModel):
-            return dump_model(value)
-        return dump_json(value)
+        return dump_json(value, strict=strict)
 
     def _why_not(self, value: Any, wire: Any) -> tuple[Failure, ...]:
         """What the schema says of the wire value; where a NaN became null, it is called by its name."""
-        hidden = () if isinstance(value, bytes) else tuple(not_finite(value))
+        hidden = tuple(not_finite(value))
         named = {failure.path for failure in hidden}
         found = failures(self._validator, wire)
         return tuple(sorted({*hidden, *(failure for failure in found if failure.path not in named)}))
@@ -143,11 +140,3 @@ class SchemaVersion:
             found = "; ".join(f"{path or 'value'}: {reason}" for path, reason in error.failures)
             name = self.type.cls.__name__ if self.type.cls else f"{self.topic} v{self.number}"
             raise DecodeError(f"not a {name}: {found}") from error
-
-
-def dump_model(value: BaseModel) -> bytes:
-    """The JSON of a model that is not the registered one; its fields must be those of the schema."""
-    try:
-        return value.__pydantic_serializer__.to_json(value, by_alias=True, warnings="error")
-    except ValueError as error:
-        raise DumpError([Failure("", " ".join(str(error).split()))]) from error

@@ -2,11 +2,13 @@
 
 import orjson
 import pytest
+from aiokafka.partitioner import DefaultPartitioner
 from pydantic import BaseModel
 
 from prom_faust import SchemaRegistry, partition_of
 from prom_faust.exceptions import RecordKeyError
 from tests.support.app import installed, sending
+from tests.support.kafka import Topics
 
 PARTITIONS = 8
 KEYS = [f"host-{number}" for number in range(40)]
@@ -53,7 +55,9 @@ async def test_the_key_function_names_key_and_partition(topic, topics, suffix):
 
 @pytest.mark.parametrize("key", ["host-1", b"\xff\x00", 7, "é", ""], ids=repr)
 async def test_an_explicit_key_is_at_home(topic, key):
-    assert (await sent(topic("by-hand"), key=key, value=State(id="x"))).partition == partition_of(key, PARTITIONS)
+    assert (await sent(topic("by-hand"), key=key, value=State(id="x"))).partition == partition_of(
+        key, PARTITIONS
+    )
     assert (await sent(topic("free"), key=key, value={"a": 1})).partition == partition_of(key, PARTITIONS)
 
 
@@ -68,7 +72,13 @@ async def test_an_explicit_partition_wins(topic):
 
 async def test_two_keys_that_differ_are_an_error_and_nothing_is_produced(topic, topics):
     target = topic("by-field")
-    for value in (State(id="x"), {"id": "x"}, b'{"id":"x"}', bytearray(b'{"id":"x"}'), memoryview(b'{"id":"x"}')):
+    for value in (
+        State(id="x"),
+        {"id": "x"},
+        b'{"id":"x"}',
+        bytearray(b'{"id":"x"}'),
+        memoryview(b'{"id":"x"}'),
+    ):
         with pytest.raises(RecordKeyError):
             await target.send(key="y", value=value)
     assert sum((await topics.ends(target.get_topic_name())).values()) == 0
@@ -82,7 +92,9 @@ def home_of_payload(value):
 
 
 @pytest.mark.parametrize("suffix", ["by-hand", "free"])
-async def test_without_a_key_the_payload_s_first_64_characters_choose_the_partition_only(topic, topics, suffix):
+async def test_without_a_key_the_payload_s_first_64_characters_choose_the_partition_only(
+    topic, topics, suffix
+):
     target = topic(suffix)
     for number in range(20):
         value = {"load": number / 2, "id": f"é-{number}" * 20}
@@ -96,10 +108,11 @@ async def test_without_a_key_the_payload_s_first_64_characters_choose_the_partit
 
 async def test_the_default_partitioner_of_kafka_s_clients_where_the_topic_says_so(topic, topics):
     target = topic("kafka")
-    for key in KEYS:
-        ours = await sent(target, key=key, value=State(id=key))
-        theirs = await topics.send(target.get_topic_name(), key, {"id": key})
-        assert ours.partition == theirs.partition
+    async with Topics(topics.bootstrap, DefaultPartitioner()) as client:
+        for key in KEYS:
+            ours = await sent(target, key=key, value=State(id=key))
+            theirs = await client.send(target.get_topic_name(), key, {"id": key})
+            assert ours.partition == theirs.partition
 
 
 async def test_a_keyless_send_to_a_compacted_topic_is_refused(topic, topics):

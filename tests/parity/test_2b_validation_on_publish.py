@@ -64,13 +64,17 @@ async def end(topic, topics):
     ],
     ids=range(6),
 )
-async def test_what_is_valid_goes_through_with_its_version_exactly_once(topic, topics, value, expected, version):
+async def test_what_is_valid_goes_through_with_its_version_exactly_once(
+    topic, topics, value, expected, version
+):
     record = await last(topic(), topics, key="k", value=value)
     assert record.value == expected
     assert record.headers == ((NAME, version),)
 
 
-@pytest.mark.parametrize("headers", [{"a": b"1", "b": b""}, [("a", b"1"), ("a", b"2"), (NAME, b"1")]], ids=["dict", "list"])
+@pytest.mark.parametrize(
+    "headers", [{"a": b"1", "b": b""}, [("a", b"1"), ("a", b"2"), (NAME, b"1")]], ids=["dict", "list"]
+)
 async def test_the_caller_s_headers_go_along_and_are_untouched(topic, topics, headers):
     before = headers.copy()
     record = await last(topic(), topics, key="k", value={"id": "x"}, headers=headers)
@@ -164,7 +168,9 @@ async def test_a_tombstone_goes_to_a_compacted_topic_without_a_version(topic, to
     assert record.headers == (("a", b"1"),)
 
 
-@pytest.mark.parametrize("value", [{"_deleted": 1}, {"_deleted": "true"}, b"", b"nul", {"a": {"_deleted": True}}], ids=repr)
+@pytest.mark.parametrize(
+    "value", [{"_deleted": 1}, {"_deleted": "true"}, b"", b"nul", {"a": {"_deleted": True}}], ids=repr
+)
 async def test_what_is_like_a_tombstone_does_not(topic, topics, value):
     with pytest.raises(SendRefusedError):
         await topic("states").send(key="k", value=value)

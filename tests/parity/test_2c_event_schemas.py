@@ -53,7 +53,9 @@ def test_its_payload_is_valid_with_and_without_a_session(topic):
     registry.validate(topic, model(**payload))
     without = {name: value for name, value in payload.items() if name != "sid"}
     registry.validate(topic, without)
-    assert registry.get(topic, 1).decode(bytes(registry.get(topic, 1).encode(model(**without)))) == model(**without)
+    assert registry.get(topic, 1).decode(bytes(registry.get(topic, 1).encode(model(**without)))) == model(
+        **without
+    )
     assert b"sid" not in registry.get(topic, 1).encode(model(**without))
 
 

@@ -27,7 +27,7 @@ __all__ = ["incompatibilities"]
 
 _DEEPEST = 32
 _MOST_STEPS = 20_000
-_AGAIN = Incompatibility("", "recursion", "A value inside has the same problem as the one around it.")
+_ECHO = " again"
 
 Pair: TypeAlias = tuple[frozenset[Node], Node]
 
@@ -87,16 +87,29 @@ def incompatibilities(reader: JSONSchema, writer: JSONSchema) -> list[Incompatib
     if same_value(reader, writer):
         return []
     sent, wanted = Document(writer).at(""), Document(reader).at("")
-    refuted: frozenset[Pair] = frozenset()
+    refuted: dict[Pair, list[Incompatibility]] = {}
     while True:
         check = _Check(refuted)
         findings = check.contained(frozenset({sent}), wanted)
-        wrong = {pair for pair in check.assumed if check.decided[pair]} - refuted
+        wrong = {pair: check.decided[pair] for pair in check.assumed - refuted.keys() if check.decided[pair]}
         if not wrong:
-            break
-        refuted |= wrong
-    # A pair is refuted for a reason that is found as well: the recursion adds nothing to it.
-    return [finding for finding in findings if finding.rule != _AGAIN.rule] or findings
+            return _without_echoes(findings)
+        refuted |= {pair: [_echo(finding) for finding in found] for pair, found in wrong.items()}
+
+
+def _echo(finding: Incompatibility) -> Incompatibility:
+    """A finding as it is repeated one turn of a recursion further in."""
+    return finding if finding.rule.endswith(_ECHO) else replace(finding, rule=finding.rule + _ECHO)
+
+
+def _without_echoes(findings: list[Incompatibility]) -> list[Incompatibility]:
+    """The findings, without the repetitions of those that are told anyway."""
+    told = [finding for finding in findings if not finding.rule.endswith(_ECHO)]
+    for finding in findings:
+        plain = replace(finding, rule=finding.rule.removesuffix(_ECHO))
+        if not any(replace(plain, path=one.path) == one and plain.path.endswith(one.path) for one in told):
+            told.append(plain)
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +122,7 @@ class _Check:
     in which each follows from others of the set.
 
     Attributes:
-        refuted: pairs that count as incompatible where they are met again.
+        refuted: pairs that count as incompatible where they are met again, and what was found about them.
         decided: the findings of finished pairs.
         pending: pairs in progress, one for each level of the value above this one.
         assumed: those that were met again and taken for compatible.
@@ -118,7 +131,7 @@ class _Check:
         steps: counts the comparisons, so that no schema takes for ever.
     """
 
-    refuted: frozenset[Pair]
+    refuted: Mapping[Pair, list[Incompatibility]]
     decided: dict[Pair, list[Incompatibility]] = field(default_factory=dict)
     pending: set[Pair] = field(default_factory=set)
     assumed: set[Pair] = field(default_factory=set)
@@ -132,8 +145,8 @@ class _Check:
         pair = frozenset(followed(node) or node for node in sent), reader
         if pair in self.decided:
             return self.decided[pair]
-        if pair in self.refuted and pair in self.pending:
-            return [_AGAIN]
+        if pair in self.pending and pair in self.refuted:
+            return self.refuted[pair]
         if pair in self.pending:
             self.assumed.add(pair)
             return []

@@ -44,7 +44,7 @@ class Record:
         self.writer: JSONSchema = self._mirror.writer
         self.reader: JSONSchema = self._mirror.reader
 
-    def dump(self, value: Any) -> bytes:
+    def dump(self, value: Any, *, strict: bool = True) -> bytes:  # noqa: ARG002 - Faust's writer has one way
         """What Faust's JSON codec emits for it."""
         try:
             text: str | bytes = faust_dumps(value.to_representation())

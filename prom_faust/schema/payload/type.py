@@ -24,8 +24,8 @@ class PayloadType(Protocol):
         cls: the class of its values, by which a value finds its version; None where values are plain JSON.
         writer: the schema of what it emits: the arbiter of a send.
         reader: the schema of what it accepts.
-        reads_back: whether it accepts less than its reader schema says (formats, validators), so that what
-            is sent must be read once to know that it can be.
+        reads_back: whether it may refuse what it emits itself (validators, dates), so that also a value of the
+            class must be read once to know that it can be.
     """
 
     cls: type | None
@@ -33,8 +33,12 @@ class PayloadType(Protocol):
     reader: JSONSchema
     reads_back: bool
 
-    def dump(self, value: Any) -> bytes:
+    def dump(self, value: Any, *, strict: bool = True) -> bytes:
         """The JSON of a value of the class.
+
+        Args:
+            value: the value.
+            strict: whether a value that is not what its class says is an error.
 
         Raises:
             DumpError: it has none.

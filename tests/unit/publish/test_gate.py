@@ -3,11 +3,12 @@ import math
 import pytest
 from pydantic import BaseModel
 
-from prom_faust.exceptions import PayloadInvalidError, RecordKeyError, SendRefusedError
+from prom_faust.exceptions import ConfigurationError, PayloadInvalidError, RecordKeyError, SendRefusedError
 from prom_faust.publish.gate import Gate
 from prom_faust.publish.rules import Rules, TopicRules
 from prom_faust.schema.header import SCHEMA_VERSION_HEADER, schema_version
 from prom_faust.schema.registry import SchemaRegistry
+from tests.support.app import installed
 
 NAME = SCHEMA_VERSION_HEADER
 GOOD = b'{"id":"x"}'
@@ -46,7 +47,8 @@ def test_what_obeys_passes_with_the_version(gate, headers):
 
 
 @pytest.mark.parametrize(
-    "value", [BAD, b"", b"\xff", b"null", None, b'{"id":"x","z":1}', b'{"_deleted":true}', "x", {"id": math.nan}]
+    "value",
+    [BAD, b"", b"\xff", b"null", None, b'{"id":"x","z":1}', b'{"_deleted":true}', "x", {"id": math.nan}],
 )
 @pytest.mark.parametrize("headers", [None, [(NAME, b"1")]], ids=repr)
 def test_what_does_not_obey_is_refused_whatever_its_header_says(gate, value, headers):
@@ -55,7 +57,9 @@ def test_what_does_not_obey_is_refused_whatever_its_header_says(gate, value, hea
 
 
 @pytest.mark.parametrize(
-    "headers", [[(NAME, b"2")], [(NAME, b"x")], [(NAME, b"1"), (NAME, b"1")], {NAME: "1"}, {NAME: 1}], ids=repr
+    "headers",
+    [[(NAME, b"2")], [(NAME, b"x")], [(NAME, b"1"), (NAME, b"1")], {NAME: "1"}, {NAME: 1}],
+    ids=repr,
 )
 def test_a_header_that_names_no_version_of_the_topic_is_refused(gate, headers):
     with pytest.raises(PayloadInvalidError, match="version"):
@@ -104,7 +108,9 @@ def test_what_warn_let_pass_is_not_warned_of_twice(gate, caplog):
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data.replace(b'"x"', b"5"), bytes.upper])
+@pytest.mark.parametrize(
+    "change", [lambda data: data[:-1], lambda data: data.replace(b'"x"', b"5"), bytes.upper]
+)
 def test_what_was_changed_after_it_passed_is_checked_again(gate, change):
     data, headers = gate.admit("events", b"k", GOOD, None)
     with pytest.raises(PayloadInvalidError):
@@ -149,3 +155,46 @@ def test_headers_that_can_be_read_once_only_are_all_there(gate):
     assert list(headers) == [("a", b"1"), (NAME, b"1")]
     with pytest.raises(PayloadInvalidError, match="version 2"):
         gate.admit("events", b"k", GOOD, iter([(NAME, b"2")]))
+
+
+# -- what an app declares -----------------------------------------------------------------------------------------
+
+
+async def test_a_topic_that_is_compacted_by_its_settings_is_compacted(gate):
+    prom = installed("app", gate.registry)
+    topic = prom.topic("events", config={"cleanup.policy": "compact"})
+    assert topic.as_future_message(key="k", value=None).message.value is None
+    with pytest.raises(RecordKeyError):
+        topic.as_future_message(value=First(id="x"))
+
+
+@pytest.mark.parametrize(
+    "options", [{"key": "other"}, {"routing": "kafka"}, {"partitions": 2}, {"compacted": True}], ids=repr
+)
+def test_a_topic_is_declared_once_or_twice_with_the_same_options(options):
+    prom = installed("app")
+    assert prom.topic("t", key="id") is prom.topic("t", key="id")
+    with pytest.raises(ConfigurationError, match="t is declared twice"):
+        prom.topic("t", **{"key": "id", **options})
+
+
+def test_a_routing_that_there_is_not_is_refused_at_its_declaration():
+    with pytest.raises(ConfigurationError, match="routing"):
+        installed("app").topic("t", routing="murmur")
+
+
+async def test_a_schema_that_is_registered_after_the_topic_was_made_counts():
+    registry = SchemaRegistry()
+    topic = installed("app", registry).topic("t")
+    topic.as_future_message(key="k", value={"a": 1})
+    registry.register("t", First, version=1)
+    with pytest.raises(PayloadInvalidError):
+        topic.as_future_message(key="k", value={"a": 1})
+
+
+async def test_two_apps_of_a_process_do_not_meet(gate):
+    strict, free = installed("strict", gate.registry), installed("free")
+    with pytest.raises(PayloadInvalidError):
+        strict.app.topic("events").as_future_message(key="k", value={"id": 5})
+    assert free.app.topic("events").as_future_message(key="k", value={"id": 5}).message.value == BAD
+    assert installed("off", gate.registry, schema=False).app.topic("events").as_future_message(value=BAD)

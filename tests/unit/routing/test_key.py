@@ -30,7 +30,9 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(
-    "value", [State(id="x"), {"id": "x"}, b'{"id":"x"}', bytearray(b'{"id":"x"}'), b'{"_deleted":true,"id":"x"}'], ids=repr
+    "value",
+    [State(id="x"), {"id": "x"}, b'{"id":"x"}', bytearray(b'{"id":"x"}'), b'{"_deleted":true,"id":"x"}'],
+    ids=repr,
 )
 def test_a_field_of_a_payload_is_its_key(value):
     assert key_of_payload("id", value) == "x"
@@ -48,7 +50,23 @@ def test_a_function_gets_the_payload_as_it_was_sent_and_json_where_it_was_bytes(
 
 
 @pytest.mark.parametrize(
-    "value", [None, b"null", b"", b"{", b"\xff", {}, {"id": None}, State(), {"_deleted": True}, b"5", b"[]", 5, "text"], ids=repr
+    "value",
+    [
+        None,
+        b"null",
+        b"",
+        b"{",
+        b"\xff",
+        {},
+        {"id": None},
+        State(),
+        {"_deleted": True},
+        b"5",
+        b"[]",
+        5,
+        "text",
+    ],
+    ids=repr,
 )
 def test_a_payload_without_the_field_has_no_key(value):
     assert key_of_payload("id", value) is None
@@ -83,7 +101,9 @@ def test_two_keys_that_differ_are_an_error_that_names_both(found, given):
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("found", [True, 1.5, {}, [], ("a",), object(), "\ud800"], ids=lambda found: type(found).__name__)
+@pytest.mark.parametrize(
+    "found", [True, 1.5, {}, [], ("a",), object(), "\ud800"], ids=lambda found: type(found).__name__
+)
 def test_what_can_be_no_key_is_an_error_of_the_key_function(found):
     with pytest.raises(RecordKeyError, match="key function of t gave"):
         chosen_key("t", found, None, same=same)

@@ -1,7 +1,6 @@
 """The codec and the schema as Faust calls them, on an app without a broker."""
 
 import math
-from typing import Any
 
 import faust
 import pytest
@@ -13,6 +12,7 @@ from prom_faust import RegistryCodec, RegistrySchema, SchemaRegistry
 from prom_faust.exceptions import DecodeError, PayloadInvalidError
 from prom_faust.schema.faust import RecordSkipped
 from prom_faust.schema.header import SCHEMA_VERSION_HEADER, schema_version
+from tests.support.app import NOWHERE, installed
 
 NAME = SCHEMA_VERSION_HEADER
 
@@ -54,14 +54,46 @@ def message(value, *, topic="t", headers=()):
 # -- the codec, alone ---------------------------------------------------------------------------------------------
 
 
-def test_the_codec_alone_checks_what_a_topic_sends_and_reads_it_by_the_latest_version(app, registry):
+async def test_the_codec_alone_checks_what_a_topic_sends_and_reads_it_by_the_latest_version(app, registry):
     topic = app.topic("t", value_serializer=registry.codec("t"))
     sent = topic.as_future_message(key="k", value=First(id="x")).message
     assert (sent.key, sent.value) == (b"k", b'{"id":"x"}')
     assert topic.schema.loads_value(app, message(sent.value)) == Second(id="x")
-    for value in ({"id": 5}, {"id": "x", "z": 1}, b'{"id":5}', First.model_construct(id=5), math.nan):
+    for value in (
+        {"id": 5},
+        {"id": "x", "z": 1},
+        bytearray(b"{}"),
+        First.model_construct(id=5),
+        math.nan,
+        None,
+    ):
         with pytest.raises(PayloadInvalidError):
             topic.as_future_message(key="k", value=value)
+
+
+async def test_bytes_go_around_a_codec_alone_for_faust_does_not_ask_it_and_not_around_install(registry):
+    codec = registry.codec("t")
+    alone = faust.App("alone", broker=NOWHERE).topic("t", value_serializer=codec)
+    assert alone.as_future_message(key="k", value=b"{}").message.value == b"{}"
+    for options in ({"value_serializer": codec}, {"schema": faust.Schema(value_serializer=codec)}, {}):
+        topic = installed("with", registry).app.topic("t", **options)
+        with pytest.raises(PayloadInvalidError):
+            topic.as_future_message(key="k", value=b"{}")
+        assert topic.as_future_message(key="k", value=b'{"id":"x"}').message.value == b'{"id":"x"}'
+
+
+async def test_a_record_that_names_a_serializer_of_its_own_is_checked_as_others_are():
+    class Named(faust.Record, serializer="json"):
+        id: str
+
+    registry = SchemaRegistry()
+    registry.register("t", Named, version=1)
+    for options in ({}, {"value_type": Named}, {"value_serializer": registry.codec("t")}):
+        topic = installed("with", registry).app.topic("t", **options)
+        sent = topic.as_future_message(key="k", value=Named(id="x")).message
+        assert schema_version(sent.headers) == 1
+        with pytest.raises(PayloadInvalidError):
+            topic.as_future_message(key="k", value=Named(id=5))
 
 
 def test_what_the_codec_writes_it_reads(registry):
@@ -99,7 +131,13 @@ def test_a_codec_can_be_cloned_and_chained(registry):
 @pytest.mark.parametrize("serializer", [None, "json", "raw"])
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(First(id="x"), 1), (Second(id="x"), 2), ({"id": "x"}, 2), (b'{"id": "x"}', 2), (memoryview(b'{"id": "x"}'), 2)],
+    [
+        (First(id="x"), 1),
+        (Second(id="x"), 2),
+        ({"id": "x"}, 2),
+        (b'{"id": "x"}', 2),
+        (memoryview(b'{"id": "x"}'), 2),
+    ],
     ids=range(5),
 )
 def test_a_value_is_sent_with_its_version(app, schema, value, number, serializer):
@@ -112,7 +150,11 @@ def test_what_does_not_obey_is_refused_with_topic_version_and_every_path(app, sc
     with pytest.raises(PayloadInvalidError) as caught:
         schema.dumps_value(app, {"id": 5, "z": 1}, headers=None)
     error = caught.value
-    assert (error.topic, error.version, [failure.path for failure in error.failures]) == ("t", 2, ["/id", "/z"])
+    assert (error.topic, error.version, [failure.path for failure in error.failures]) == (
+        "t",
+        2,
+        ["/id", "/z"],
+    )
     for part in ("t v2", "/id", "/z"):
         assert part in str(error)
 
@@ -130,7 +172,9 @@ def test_the_codec_given_for_one_send_keeps_the_version_of_the_class(app, regist
 
 @pytest.mark.parametrize("value", [None, b"null", {"_deleted": True}, b'{"_deleted":true}'], ids=repr)
 def test_a_tombstone_goes_to_a_compacted_topic_only(app, registry, schema, value):
-    data, headers = RegistrySchema(registry, "t", compacted=True).dumps_value(app, value, headers=[("a", b"1")])
+    data, headers = RegistrySchema(registry, "t", compacted=True).dumps_value(
+        app, value, headers=[("a", b"1")]
+    )
     assert data == (b'{"_deleted":true}' if isinstance(value, dict) else value)
     assert list(headers) == [("a", b"1")]
     with pytest.raises(PayloadInvalidError):
@@ -228,8 +272,8 @@ def test_with_a_value_type_what_is_read_is_faust_s_business_and_what_is_sent_is_
 
 
 async def test_a_stream_gets_models_and_none_for_tombstones(app, registry):
-    found: list[Any] = []
     schema = RegistrySchema(registry, "t", compacted=True, allow_empty=True)
-    for value in (b'{"id":"x"}', None, b"null"):
-        found.append((await schema.decode(app, message(value), propagate=True)).value)
-    assert found == [Second(id="x"), None, None]
+    events = [
+        await schema.decode(app, message(value), propagate=True) for value in (b'{"id":"x"}', None, b"null")
+    ]
+    assert [event.value for event in events] == [Second(id="x"), None, None]

@@ -54,7 +54,9 @@ def test_another_schema_version_is_bad(raw):
         schema_version([(NAME, raw)])
 
 
-@pytest.mark.parametrize("raw", ["1", 1, 1.0, True, bytearray(b"1"), memoryview(b"1"), ["1"]], ids=lambda raw: type(raw).__name__)
+@pytest.mark.parametrize(
+    "raw", ["1", 1, 1.0, True, bytearray(b"1"), memoryview(b"1"), ["1"]], ids=lambda raw: type(raw).__name__
+)
 def test_a_schema_version_that_is_no_bytes_is_bad(raw):
     with pytest.raises(DecodeError, match=NAME):
         schema_version({NAME: raw})

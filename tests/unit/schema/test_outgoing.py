@@ -260,6 +260,11 @@ def test_what_warn_let_through_passes_as_long_as_the_policy_is_to_warn():
     assert not is_passed(subject, data, None)
 
 
+def test_what_warn_let_through_does_not_pass_for_another_topic():
+    data, _ = send({"id": 5}, subject=subject_of(First, policy="warn"))
+    assert not is_passed(subject_of(First, policy="warn", topic="u"), data, None)
+
+
 def test_a_part_of_what_was_checked_is_checked_again():
     data, _ = send({"id": "x"})
     assert not is_passed(ONE, data + b" ", 1)

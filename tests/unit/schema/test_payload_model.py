@@ -160,7 +160,10 @@ UNREADABLE = {
         of(Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]),
         {"a": " "},
     ),
-    "white space that the model strips": (of(Annotated[str, Field(min_length=1)], str_strip_whitespace=True), {"a": " "}),
+    "white space that the model strips": (
+        of(Annotated[str, Field(min_length=1)], str_strip_whitespace=True),
+        {"a": " "},
+    ),
     "a float for a callable discriminator": (
         of(
             Annotated[
@@ -170,7 +173,10 @@ UNREADABLE = {
         ),
         {"a": 1.0},
     ),
-    "a schema that was written over": (of(Annotated[int, Field(json_schema_extra={"type": "string"})]), {"a": "x"}),
+    "a schema that was written over": (
+        of(Annotated[int, Field(json_schema_extra={"type": "string"})]),
+        {"a": "x"},
+    ),
     "a field that is read from within another": (
         create_model("Payload", a=(int, Field(validation_alias=AliasPath("a", 0)))),
         {"a": 1},
@@ -251,6 +257,14 @@ def test_a_model_too_deep_to_be_read_is_refused():
         refused_or_read(nested, version)
 
 
+@pytest.mark.parametrize(("kind", "value"), [(Colour, "red"), (UUID, str(UUID(int=1))), (date, "2020-01-01")])
+def test_a_model_that_holds_a_value_of_another_type_is_refused_even_if_its_json_would_obey(kind, value):
+    cls = of(kind)
+    version = registered(cls)
+    version.encode({"a": value})
+    refused(cls.model_construct(a=value), version)
+
+
 # -- models in models ---------------------------------------------------------------------------------------------
 
 
@@ -269,7 +283,10 @@ class Wider(Inner):
 
 
 def test_a_nested_model_goes_there_and_back():
-    assert round_trip(Outer(inner=Inner(x=1), more=[Inner(x=2)])) == b'{"inner":{"x":1,"f":null},"more":[{"x":2,"f":null}]}'
+    assert (
+        round_trip(Outer(inner=Inner(x=1), more=[Inner(x=2)]))
+        == b'{"inner":{"x":1,"f":null},"more":[{"x":2,"f":null}]}'
+    )
 
 
 def test_a_lie_deep_inside_is_named():
@@ -415,7 +432,9 @@ def test_a_required_field_that_is_written_under_a_name_it_is_not_read_under_is_r
 
 def test_an_optional_one_is_refused_as_well_for_its_value_would_be_lost():
     with pytest.raises(SchemaError):
-        registered(create_model("Payload", a=(int, Field(default=0, alias="written", validation_alias="read"))))
+        registered(
+            create_model("Payload", a=(int, Field(default=0, alias="written", validation_alias="read")))
+        )
 
 
 # -- what is computed or written by hand --------------------------------------------------------------------------

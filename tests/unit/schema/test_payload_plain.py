@@ -52,7 +52,9 @@ def test_a_plain_value_has_one_json(value, expected):
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1: 2}, {"a": {1}}, 2**64, -(2**63) - 1, "\ud800", b"x", {"a": b"x"}, 1j], ids=range(9)
+    "value",
+    [object(), {1: 2}, {"a": {1}}, 2**64, -(2**63) - 1, "\ud800", b"x", {"a": b"x"}, 1j],
+    ids=range(9),
 )
 def test_a_value_without_json_is_refused(value):
     with pytest.raises(DumpError) as caught:
@@ -65,7 +67,9 @@ def test_a_lie_of_a_model_inside_of_a_plain_value_is_refused():
         dump_json({"a": Inner.model_construct(f="x")})
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"NaN", b"\xff", b"\xef\xbb\xbf1", b"[1,]", b"1 2", b"1e400", b"tru"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"NaN", b"\xff", b"\xef\xbb\xbf1", b"[1,]", b"1 2", b"1e400", b"tru"]
+)
 def test_bytes_that_are_no_json_are_refused(data):
     with pytest.raises(DumpError) as caught:
         load_json(data)

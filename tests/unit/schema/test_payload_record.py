@@ -128,7 +128,16 @@ def test_without_metadata_its_field_is_unknown():
 
 
 def test_what_is_read_is_checked_for_faust_does_not():
-    for data in (b'{"id":5}', b'{"id":null}', b"{}", b"null", b"[]", b"", b"\xff", b'{"id":"x","points":[{"x":"y"}]}'):
+    for data in (
+        b'{"id":5}',
+        b'{"id":null}',
+        b"{}",
+        b"null",
+        b"[]",
+        b"",
+        b"\xff",
+        b'{"id":"x","points":[{"x":"y"}]}',
+    ):
         with pytest.raises(DecodeError):
             ORDER.decode(data)
 
@@ -166,6 +175,8 @@ def test_a_record_that_refers_to_itself_is_refused_with_the_way_out():
 
 
 def test_a_record_without_json_is_refused():
-    version = registered(type("Loose", (faust.Record,), {"__annotations__": {"a": Any}, "__module__": __name__}))
+    version = registered(
+        type("Loose", (faust.Record,), {"__annotations__": {"a": Any}, "__module__": __name__})
+    )
     for value in (object(), "\ud800", 10**30):
         refused(version.type.cls(a=value), version)

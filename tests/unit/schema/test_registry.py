@@ -126,16 +126,17 @@ def test_what_is_refused_leaves_nothing_behind(registry):
     ids=["optional field", "required field", "other type", "made optional", "made required", "the same"],
 )
 def test_compatibility_is_checked_against_the_version_before(registry, before, after, passing):
-    found = set()
-    for level in ("none", "backward", "forward"):
-        registry.register(level, before, version=1)
-        try:
-            registry.register(level, after, version=2, compatibility=level)
-        except IncompatibleSchemaError as error:
-            assert f"{level} v2 is not {level} compatible with v1" in str(error)
-        else:
-            found.add(level)
+    found = {level for level in ("none", "backward", "forward") if follows(registry, before, after, level)}
     assert found == passing
+
+
+def follows(registry, before, after, level):
+    registry.register(level, before, version=1)
+    try:
+        registry.register(level, after, version=2, compatibility=level)
+    except IncompatibleSchemaError:
+        return False
+    return True
 
 
 def test_an_incompatibility_names_every_place(registry):
@@ -148,7 +149,7 @@ def test_an_incompatibility_names_every_place(registry):
         )
     assert "/a" in str(caught.value)
     assert "/b" in str(caught.value)
-    assert "the new schema reads all old data" in str(caught.value)
+    assert "t v2 is not backward compatible with v1 (the new schema reads all old data)" in str(caught.value)
 
 
 def test_backward_is_the_default_and_only_the_version_before_counts(registry):

@@ -6,7 +6,6 @@ from pydantic import BaseModel, Field, ValidationError
 
 from prom_faust.exceptions import DecodeError, DocumentError, KeyMismatchError, RecordError, VersionError
 from prom_faust.lane.record import PlainRecord
-from prom_faust.schema.header import schema_version
 from prom_faust.sink.decode import decoder, header
 from prom_faust.sink.options import ChangelogOptions
 
