@@ -1,8 +1,5 @@
 """``install``: the one place that wires the plugin into a Faust app."""
 
-import asyncio
-import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -10,20 +7,18 @@ from urllib.parse import urlsplit
 
 import faust
 from faust.app.base import BootStrategy
-from faust.types.tuples import Message
 from pydantic import BaseModel
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from prom_faust.backoff import Backoff
 from prom_faust.boot import Preflight, PreflightFirst
 from prom_faust.cli.faust import register_commands
 from prom_faust.clients import Clients
-from prom_faust.dlq.envelope import dlq_topic, letter_of
+from prom_faust.dlq.envelope import dlq_topic
+from prom_faust.dlq.faust import Burial
 from prom_faust.dlq.kafka import DeadLetterPublisher
-from prom_faust.exceptions import ConfigurationError, DecodeError
+from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.agent import BatchAgent, BatchFun
-from prom_faust.lane.record import PlainRecord
 from prom_faust.lane.service import Lane, LaneOptions
 from prom_faust.publish.faust import install_topics
 from prom_faust.publish.gate import Gate
@@ -40,8 +35,6 @@ from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, Versi
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
 __all__ = ["Prom", "install"]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -69,7 +62,7 @@ class Prom:
     registry: SchemaRegistry
     rules: Rules
     gate: Gate
-    publisher: DeadLetterPublisher
+    burial: Burial
     projections: dict[str, Projection] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=dict)
     _topics: dict[str, _Declared] = field(default_factory=dict)
@@ -326,27 +319,6 @@ class Prom:
         declared = self._topics.get(name)
         return declared.topic if declared else None
 
-    async def bury(self, message: Message, error: Exception) -> None:
-        """Publish a record that a stream cannot read to its dead-letter topic, however long that takes."""
-        record = PlainRecord(
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            timestamp=round(message.timestamp * 1000),
-            key=message.key,
-            value=message.value,
-            headers=tuple(cast(Any, message.headers or ())),
-        )
-        reason = DecodeError(str(error))
-        letter = letter_of(record, reason, consumer=self.app.conf.id, died_at=time.time_ns() // 1_000_000)
-        backoff = Backoff()
-        while (failure := (await self.publisher.publish([letter]))[0]) is not None:
-            logger.warning("%s: tried again", failure)
-            # A rebalance and the worker's end wait for the records at hand. Not for this one: nothing behind it is
-            # read meanwhile, so its offset is not committed, and it comes again.
-            cast(Any, self.app.consumer)._unacked_messages.discard(message)  # noqa: SLF001
-            await asyncio.sleep(backoff.next())
-
     def _model(self, topic: str) -> type[BaseModel] | None:
         subject = self.registry.find(topic)
         cls = subject.latest.type.cls if subject else None
@@ -395,10 +367,10 @@ def install(
     registry = registry if schema and registry is not None else SchemaRegistry()
     rules = Rules("jump" if routing else None)
     gate = Gate(registry, rules)
-    publisher = DeadLetterPublisher(clients)
-    prom = Prom(app, loaded, clients, registry, rules, gate, publisher, _database=database)
+    burial = Burial(app, DeadLetterPublisher(clients))
+    prom = Prom(app, loaded, clients, registry, rules, gate, burial, _database=database)
     preflight = Preflight(
-        clients, loaded, prom.specs, lambda: list(prom.projections.values()), prom.expectations, publisher
+        clients, loaded, prom.specs, lambda: list(prom.projections.values()), prom.expectations, burial
     )
     app.boot_strategy = PreflightFirst(cast(BootStrategy, app.boot_strategy), preflight)
     install_transport(app, gate)

@@ -23,7 +23,7 @@ from faust.web.base import Web
 from mode import Service, ServiceT
 
 from prom_faust.clients import Clients, check_brokers
-from prom_faust.dlq.kafka import DeadLetterPublisher
+from prom_faust.dlq.faust import Burial
 from prom_faust.exceptions import ConfigurationError, PromFaustError, WebPortError
 from prom_faust.kafka import ensure_topics
 from prom_faust.routing.kafka import check_routing
@@ -46,7 +46,7 @@ class Preflight(Service):
         topics: gives the declared topics.
         projections: gives the projections.
         expectations: gives how the keys of the topics should lie.
-        publisher: of the dead letters of streams; closed when the worker ends.
+        burial: of the unreadable records of streams; closed when the worker ends.
 
     Attributes:
         serves: whether this worker is going to start Faust's web server.
@@ -59,7 +59,7 @@ class Preflight(Service):
         topics: Callable[[], Iterable[TopicSpec]],
         projections: Callable[[], Iterable[Projection]],
         expectations: Callable[[], Iterable[Expectation]],
-        publisher: DeadLetterPublisher,
+        burial: Burial,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,7 +69,7 @@ class Preflight(Service):
         self._topics = topics
         self._projections = projections
         self._expectations = expectations
-        self._publisher = publisher
+        self._burial = burial
 
     async def on_start(self) -> None:
         """Check everything; a worker that cannot work ends here."""
@@ -88,7 +88,7 @@ class Preflight(Service):
 
     async def on_stop(self) -> None:
         """The streams have ended by now: the first service is the last to stop."""
-        await self._publisher.close()
+        await self._burial.close()
 
     async def check(self) -> None:
         """Check web port, servers, topics and projections.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import faust
 from faust.app.router import Router
@@ -15,21 +15,33 @@ from faust.types.tables import CollectionT
 from faust.types.tuples import FutureMessage, Message
 from yarl import URL
 
+from prom_faust.dlq.faust import Burial
+from prom_faust.exceptions import RecordKeyError
+from prom_faust.publish.gate import Gate
 from prom_faust.publish.kafka import routed_partition
 from prom_faust.routing.hashing import key_bytes
 from prom_faust.routing.key import chosen_key, key_of_payload
 from prom_faust.schema.faust import RecordSkipped, RegistrySchema
 from prom_faust.schema.header import without_version
-
-if TYPE_CHECKING:
-    from prom_faust.app import Prom
+from prom_faust.schema.tombstone import is_tombstone
 
 __all__ = ["GatedTopic", "SourceRouter", "install_topics"]
 
 
-def prom_of(app: Any) -> "Prom":
+class Plugin(Protocol):
+    """What topics and router ask of their app's plugin."""
+
+    gate: Gate
+    burial: Burial
+
+    def declared_topic(self, name: str) -> faust.Topic | None:
+        """A topic that was declared with the plugin."""
+        ...
+
+
+def prom_of(app: Any) -> Plugin:
     """The plugin of an app."""
-    return cast("Prom", app.prom)
+    return cast(Plugin, app.prom)
 
 
 def install_topics(app: faust.App) -> None:
@@ -44,11 +56,14 @@ def install_topics(app: faust.App) -> None:
 
     if app.configured:
         choose(app.conf)
+    load = app._load_settings  # noqa: SLF001 - a signal's receivers are kept by id, and outlive their app
 
-    def on_configured(_app: Any, conf: Any, **_: Any) -> None:
+    def load_settings(**kwargs: Any) -> Any:
+        conf = load(**kwargs)
         choose(conf)
+        return conf
 
-    app.on_configured.connect(cast(Any, on_configured), weak=False)
+    cast(Any, app)._load_settings = load_settings  # noqa: SLF001
 
 
 class GatedTopic(Topic):
@@ -70,11 +85,11 @@ class GatedTopic(Topic):
         prom = prom_of(app)
         name = topics[0] if topics is not None and len(topics) == 1 else None
         if name is not None:
-            prom.rules.note(name, compacted=bool(compacting), internal=internal)
+            prom.gate.rules.note(name, compacted=bool(compacting), internal=internal)
         # A table brings its own ways of writing for its changelog, and an app may have a schema class of its own.
         if schema is None and not internal and app.conf.Schema is cast(Any, faust.Schema):
-            compacted = partial(prom.rules.is_compacted, name or "")
-            schema = RegistrySchema(prom.registry, name, compacted=compacted)
+            compacted = partial(prom.gate.rules.is_compacted, name or "")
+            schema = RegistrySchema(prom.gate.registry, name, compacted=compacted)
         super().__init__(
             app, topics=topics, schema=schema, internal=internal, compacting=compacting, **kwargs
         )
@@ -97,14 +112,21 @@ class GatedTopic(Topic):
         if self.pattern or len(self.topics) != 1:
             return super().as_future_message(key, value, partition, timestamp, headers, *args, **kwargs)
         name, prom = self.topics[0], prom_of(self.app)
-        rules = prom.rules.find(name)
+        rules = prom.gate.rules.find(name)
+        fault = None
         if rules is not None and rules.key is not None:
-            key = chosen_key(name, key_of_payload(rules.key, value), key, same=self._same_key)
+            try:
+                found = key_of_payload(rules.key, value)
+            except Exception as error:  # noqa: BLE001 - a user's function; the payload's own faults come first
+                found, fault = None, error
+            key = chosen_key(name, found, key, same=self._same_key)
         if headers is not None and _is_forwarded_from_elsewhere(name, headers):
             headers = without_version(headers)
         future = super().as_future_message(key, value, partition, timestamp, headers, *args, **kwargs)
         message = future.message
         final_key, final_value = cast(bytes | None, message.key), cast(bytes | None, message.value)
+        if fault is not None and (key is None or not is_tombstone(final_value)):
+            raise RecordKeyError(f"the key function of {name} raised {fault!r}") from fault
         admitted, final_headers = prom.gate.admit(name, final_key, final_value, cast(Any, message.headers))
         if admitted is not final_value or final_headers is not message.headers:
             future.message = message._replace(value=admitted, headers=cast(Any, final_headers))
@@ -130,9 +152,9 @@ class GatedTopic(Topic):
             except (KeyDecodeError, ValueDecodeError) as error:
                 # Here and not in on_value_decode_error: before that, Faust acknowledges the record.
                 prom = prom_of(self.app)
-                if prom.rules.find(message.topic) is None:
+                if prom.gate.rules.find(message.topic) is None:
                     raise
-                await prom.bury(message, error)
+                await prom.burial.bury(message, error)
                 raise RecordSkipped(f"dead-lettered: {error}") from error
 
         self.decode = decode_or_bury  # type: ignore[method-assign]
@@ -171,9 +193,9 @@ class SourceRouter(Router):
         """
         prom = prom_of(self.app)
         changelog = self._get_table_topic(table)
-        source = prom.rules.source_of(changelog) or self._seen_source(table)
+        source = prom.gate.rules.source_of(changelog) or self._seen_source(table)
         if source is not None:
-            prom.rules.follow(changelog, source)
+            prom.gate.rules.follow(changelog, source)
             declared = prom.declared_topic(source)
             if declared is not None:
                 return cast(bytes, declared.prepare_key(key, None)[0])

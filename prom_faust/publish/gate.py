@@ -6,7 +6,7 @@ from prom_faust.exceptions import DecodeError, RecordKeyError
 from prom_faust.publish.rules import Rules
 from prom_faust.schema.header import OpenHeaders, pairs, schema_version
 from prom_faust.schema.outgoing import Outgoing, is_passed, outgoing
-from prom_faust.schema.registry import SchemaRegistry
+from prom_faust.schema.subject import Subjects
 
 __all__ = ["Gate"]
 
@@ -19,7 +19,7 @@ class Gate:
         rules: what else the app says of its topics.
     """
 
-    def __init__(self, registry: SchemaRegistry, rules: Rules) -> None:
+    def __init__(self, registry: Subjects, rules: Rules) -> None:
         self.registry = registry
         self.rules = rules
 

@@ -15,7 +15,7 @@ from prom_faust.exceptions import DecodeError
 from prom_faust.routing.hashing import key_bytes
 from prom_faust.schema.header import OpenHeaders, schema_version
 from prom_faust.schema.outgoing import outgoing
-from prom_faust.schema.registry import SchemaRegistry, Subject
+from prom_faust.schema.subject import Subject, Subjects
 from prom_faust.schema.tombstone import is_tombstone
 
 __all__ = ["RecordSkipped", "RegistryCodec", "RegistrySchema"]
@@ -62,7 +62,7 @@ class RegistrySchema(faust.Schema[Any, Any]):
 
     def __init__(
         self,
-        registry: SchemaRegistry,
+        registry: Subjects,
         topic: str | None,
         *,
         compacted: bool | Callable[[], bool] = False,

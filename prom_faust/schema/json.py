@@ -34,7 +34,10 @@ def validator(schema: JSONSchema) -> jsonschema_rs.Validator:
 
 def failures(validator: jsonschema_rs.Validator, value: Any) -> tuple[Failure, ...]:
     """Every path at which a value fails its schema, in a stable order."""
-    found = {failure for error in validator.iter_errors(value) for failure in _failures(error)}
+    try:
+        found = {failure for error in validator.iter_errors(value) for failure in _failures(error)}
+    except ValueError as error:  # it is nested too deeply to be looked through
+        return (Failure("", str(error)),)
     return tuple(sorted(found))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from prom_faust.exceptions import PayloadInvalidError
 from prom_faust.schema.header import OpenHeaders, pairs, with_version, without_version
-from prom_faust.schema.registry import Subject
+from prom_faust.schema.subject import Subject
 from prom_faust.schema.tombstone import is_deleted, is_null, is_tombstone
 from prom_faust.schema.version import Checked
 

@@ -1,86 +1,29 @@
 """The schema registry of an app: what each topic may carry, version by version."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from prom_faust.exceptions import (
-    DecodeError,
-    Failure,
-    IncompatibleSchemaError,
-    PayloadInvalidError,
-    SchemaError,
-)
+from prom_faust.exceptions import IncompatibleSchemaError, SchemaError
 from prom_faust.schema.compatibility import Incompatibility, incompatibilities
-from prom_faust.schema.header import OpenHeaders, schema_version
+from prom_faust.schema.faust import RegistryCodec
 from prom_faust.schema.json import JSONSchema
 from prom_faust.schema.payload.faust import Record, is_record
 from prom_faust.schema.payload.model import Model
 from prom_faust.schema.payload.plain import PlainJson
 from prom_faust.schema.payload.type import PayloadType
-from prom_faust.schema.version import Checked, Compatibility, SchemaVersion
+from prom_faust.schema.subject import Policy, Subject
+from prom_faust.schema.version import Compatibility, SchemaVersion
 
-if TYPE_CHECKING:
-    from prom_faust.schema.faust import RegistryCodec
-
-__all__ = ["Policy", "SchemaRegistry", "Subject"]
+__all__ = ["SchemaRegistry"]
 
 T = TypeVar("T", bound=type)
-Policy = Literal["off", "warn", "enforce"]
 LEVELS: Mapping[Compatibility, str] = {
     "none": "nothing is promised",
     "backward": "the new schema reads all old data",
     "forward": "the old schema reads all new data",
 }
-
-
-@dataclass(slots=True)
-class Subject:
-    """The versions of one topic's values.
-
-    Attributes:
-        topic: the topic.
-        policy: what happens to a payload that does not obey: ``enforce`` refuses it, ``warn`` logs it, ``off``
-            does not look.
-        versions: by number, rising.
-        latest: the highest version: that of plain values, and the one that reads.
-    """
-
-    topic: str
-    policy: Policy = "enforce"
-    versions: dict[int, SchemaVersion] = field(default_factory=dict)
-    latest: SchemaVersion = field(init=False)
-    _by_class: dict[type, SchemaVersion] = field(default_factory=dict)
-
-    def add(self, version: SchemaVersion) -> None:
-        """Add a version, higher than every one before."""
-        self.versions[version.number] = self.latest = version
-        if version.type.cls is not None:
-            self._by_class[version.type.cls] = version
-
-    def version_of(self, value: Any, headers: OpenHeaders) -> SchemaVersion:
-        """The version under which a value is sent.
-
-        That is the one which its headers name, else that of its class, else the latest.
-
-        Raises:
-            PayloadInvalidError: the headers name none that is registered.
-        """
-        try:
-            named = schema_version(headers)
-        except DecodeError as error:
-            raise PayloadInvalidError(self.topic, None, [Failure("", str(error))]) from error
-        if named is None:
-            if type(value) is Checked and value.topic == self.topic and value.version is not None:
-                return value.version
-            return self._by_class.get(type(value)) or self.latest
-        if named not in self.versions:
-            known = ", ".join(map(str, self.versions))
-            reason = f"version {named} is not registered (there are: {known}); without the header the latest is taken"
-            raise PayloadInvalidError(self.topic, named, [Failure("", reason)])
-        return self.versions[named]
 
 
 class SchemaRegistry:
@@ -222,14 +165,12 @@ class SchemaRegistry:
         chosen.encode(payload)
         return chosen
 
-    def codec(self, topic: str) -> "RegistryCodec":
+    def codec(self, topic: str) -> RegistryCodec:
         """The codec of a topic's values, for ``value_serializer=``; it works without ``install``.
 
         Raises:
             SchemaError: the topic has no schema.
         """
-        from prom_faust.schema.faust import RegistryCodec  # noqa: PLC0415 - the registry itself needs no Faust
-
         return RegistryCodec(self._subject(topic))
 
     def _subject(self, topic: str) -> Subject:

@@ -38,9 +38,10 @@ class TracedCollection:
     async def bulk_write(self, operations: list[Any], **kwargs: Any) -> Any:
         self._count(BEGUN)
         try:
-            if struct.unpack_from("q", self._memory, STOP)[0]:
+            keys = [operation._filter["_key"] for operation in operations]
+            # The test deletes one of the keys meanwhile: one that has more than one record.
+            if struct.unpack_from("q", self._memory, STOP)[0] and any(key[:1] == "k" for key in keys):
                 struct.pack_into("q", self._memory, STOP, 0)
-                keys = [operation._filter["_key"] for operation in operations]
                 TRACE.with_suffix(".keys").write_text(json.dumps(keys))
                 # Handed to the driver without its deadline, so that it does arrive, however late.
                 late = asyncio.get_running_loop().create_task(

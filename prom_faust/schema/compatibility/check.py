@@ -25,7 +25,7 @@ from prom_faust.schema.compatibility.writer import Alternative, alternatives, is
 
 __all__ = ["incompatibilities"]
 
-_DEEPEST = 32
+_DEEPEST = 72
 _MOST_STEPS = 20_000
 _ECHO = " again"
 
@@ -126,6 +126,7 @@ class _Check:
         decided: the findings of finished pairs.
         pending: pairs in progress, one for each level of the value above this one.
         assumed: those that were met again and taken for compatible.
+        running: the reader's nodes in progress, over all levels; Python's own stack is not deep.
         cases: the findings of finished alternatives.
         equal: which nodes say the same.
         steps: counts the comparisons, so that no schema takes for ever.
@@ -135,6 +136,7 @@ class _Check:
     decided: dict[Pair, list[Incompatibility]] = field(default_factory=dict)
     pending: set[Pair] = field(default_factory=set)
     assumed: set[Pair] = field(default_factory=set)
+    running: list[Node] = field(default_factory=list)
     cases: dict[tuple[object, ...], list[Incompatibility]] = field(default_factory=dict)
     equal: dict[tuple[Node, Node], bool] = field(default_factory=dict)
     steps: Iterator[int] = field(default_factory=count)
@@ -150,8 +152,6 @@ class _Check:
         if pair in self.pending:
             self.assumed.add(pair)
             return []
-        if len(self.pending) >= _DEEPEST:
-            return [undecided("schema", "it is nested too deep")]
         self.pending.add(pair)
         writers = [writer for writer in alternatives(sent) if not is_vacant(writer)]
         self.decided[pair] = unique(
@@ -168,15 +168,23 @@ class _Check:
             reader: who reads it.
             passed: the nodes that led here without going into the value; to meet one again says nothing.
         """
+        reader = followed(reader) or reader
         if reader in passed:
             return [undecided("$ref", "it refers to itself without a value in between")]
+        if len(self.running) >= _DEEPEST:
+            return [undecided("schema", "it is nested too deep")]
         if next(self.steps) >= _MOST_STEPS:
             return [undecided("schema", "the comparison takes too many steps")]
         if reader.schema is False:
             return [Incompatibility("", "nothing-admitted", "The reader admits no value here.")]
         if not (reader.known or reader.odd) or any(self._are_same(node, reader) for node in writer.nodes):
             return []
-        passed |= {reader}
+        self.running.append(reader)
+        findings = self._compared(writer, reader, passed | {reader})
+        self.running.pop()
+        return findings
+
+    def _compared(self, writer: Alternative, reader: Node, passed: frozenset[Node]) -> list[Incompatibility]:
         if writer.values is not None:
             return list(self._listed(writer, reader, passed))
         case = writer.nodes, writer.types, writer.siblings, reader

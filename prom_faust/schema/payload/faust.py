@@ -75,13 +75,16 @@ def _mirror(cls: type[faust.Record], known: dict[type, type[BaseModel]]) -> type
     for name, kind in options.fields.items():
         if kind is cls or cls in _inner(kind):
             raise SchemaError(f"{cls.__name__}.{name} refers to its own class: use a pydantic model")
+        descriptor = options.descriptors[name]
+        if {descriptor.input_name, descriptor.output_name} != {name}:
+            raise SchemaError(f"{cls.__name__}.{name} has another name on the wire: use a pydantic model")
         optional = name in options.optionalset
         # Names that pydantic would not take as fields ("_id", "model_config") are fine as aliases.
         fields[f"f{len(fields)}"] = (
             _mirrored(kind, known),
             Field(
                 default=options.defaults.get(name) if optional else ...,
-                alias=options.descriptors[name].output_name,
+                alias=name,
             ),
         )
     if options.include_metadata:

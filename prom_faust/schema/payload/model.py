@@ -17,13 +17,21 @@ __all__ = ["Model", "model_schema"]
 
 _AS_WRITTEN = frozenset(
     {
-        *("any", "none", "bool", "int", "float", "str", "literal", "list", "tuple", "dict"),
-        *("nullable", "union", "tagged-union", "default", "definitions", "definition-ref"),
+        *("none", "bool", "int", "float", "str", "literal", "list", "tuple", "dict"),
+        *("nullable", "union", "tagged-union", "default"),
         *("model", "model-fields", "model-field", "computed-field", "typed-dict", "typed-dict-field"),
         *("json-or-python", "lax-or-strict"),
     }
 )
-"""Types of pydantic's core schema that accept what their JSON Schema says; others (dates, validators) accept less."""
+"""Types of pydantic's core schema that accept what their JSON Schema says. Others accept less: dates, validators,
+and what may be nested without an end, of which pydantic reads 200 levels."""
+_MORE = frozenset(
+    {
+        *("pattern", "strict", "custom_init", "post_init", "coerce_numbers_to_str"),
+        *("strip_whitespace", "to_lower", "to_upper", "str_strip_whitespace", "str_to_lower", "str_to_upper"),
+    }
+)
+"""Options with which also the former accept less than their schema says, or something else."""
 
 
 class Model:
@@ -156,8 +164,8 @@ def _kinds(node: Any) -> Iterator[str]:
         kind = node.get("type")
         if isinstance(kind, str):
             yield kind
-        if any(node.get(name) for name in ("pattern", "strict", "custom_init", "post_init")):
-            yield "code"  # a user's, or another engine's
+        if not _MORE.isdisjoint(name for name, value in node.items() if value):
+            yield "more"
         for name, inner in node.items():
             if name not in {"metadata", "serialization", "expected", "default"}:
                 yield from _kinds(inner)

@@ -198,3 +198,8 @@ async def test_two_apps_of_a_process_do_not_meet(gate):
         strict.app.topic("events").as_future_message(key="k", value={"id": 5})
     assert free.app.topic("events").as_future_message(key="k", value={"id": 5}).message.value == BAD
     assert installed("off", gate.registry, schema=False).app.topic("events").as_future_message(value=BAD)
+
+
+async def test_an_app_gets_nothing_of_one_that_stood_in_its_place_in_memory():
+    for number in range(100):
+        assert installed(f"app-{number}").app.topic("t").get_topic_name() == "t"

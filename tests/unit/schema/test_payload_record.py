@@ -7,6 +7,7 @@ from typing import Any
 
 import faust
 import pytest
+from faust.models.fields import IntegerField
 from pydantic import BaseModel
 
 from prom_faust.exceptions import DecodeError, PayloadInvalidError, SchemaError
@@ -164,6 +165,21 @@ def test_names_that_pydantic_does_not_take_as_fields_are_fine():
     names = set(Record(Document).writer["properties"])
     assert {"model_config", "schema"} <= names
     assert registered(Document).decode(b'{"_id":"x","model_config":1}').model_config == 1
+
+
+@pytest.mark.parametrize(
+    "names", [{"output_name": "A"}, {"input_name": "A"}, {"input_name": "A", "output_name": "A"}]
+)
+def test_a_record_that_is_written_under_a_name_is_refused_or_read_under_it(names):
+    class Renamed(faust.Record):
+        a: int = IntegerField(required=True, **names)
+
+    try:
+        version = registered(Renamed)
+        data = bytes(version.encode(Renamed(1)))
+    except (SchemaError, PayloadInvalidError):
+        return
+    assert version.decode(data).a == 1
 
 
 def test_a_record_that_refers_to_itself_is_refused_with_the_way_out():

@@ -240,6 +240,26 @@ def test_nesting_is_refused_or_can_be_read(deep):
         version.decode(data)
 
 
+@pytest.mark.parametrize("deep", [150, 300, 500, 900])
+def test_nesting_in_a_payload_that_is_wrong_anyway_is_a_refusal(deep):
+    class Flat(BaseModel):
+        c: list[float]
+
+    refused(b'{"c":' + b"[" * deep + b"]" * deep + b"}", registered(Flat))
+
+
+@pytest.mark.parametrize("deep", [150, 199, 200, 220, 250])
+def test_nesting_in_a_model_is_refused_or_can_be_read(deep):
+    nested: list[Any] = []
+    for _ in range(deep):
+        nested = [nested]
+    try:
+        data = bytes(VERSION.encode(Payload(a=1, c=nested)))
+    except PayloadInvalidError:
+        return
+    VERSION.decode(data)
+
+
 def test_a_value_that_holds_itself_is_refused():
     ring: dict[str, Any] = {"a": 1}
     ring["c"] = [ring]
