@@ -1,11 +1,9 @@
 """The gate: the last look at every record that the app produces, by the name of its topic. Pure."""
 
-from collections.abc import Mapping
-
 from prom_faust.exceptions import DecodeError, RecordKeyError
 from prom_faust.publish.rules import Rules
 from prom_faust.schema.header import OpenHeaders, pairs, schema_version
-from prom_faust.schema.outgoing import Outgoing, is_passed, outgoing
+from prom_faust.schema.outgoing import READ_OFTEN, Outgoing, is_passed, outgoing
 from prom_faust.schema.subject import Subjects
 
 __all__ = ["Gate"]
@@ -39,7 +37,8 @@ class Gate:
         subject = self.registry.find(topic)
         if subject is None or subject.policy == "off":
             return value, headers
-        headers = headers if isinstance(headers, Mapping | list | tuple) else pairs(headers)
+        if headers is not None and type(headers) not in READ_OFTEN:
+            headers = pairs(headers)
         try:
             named = schema_version(headers)
         except DecodeError:

@@ -38,7 +38,7 @@ def schema_version(headers: OpenHeaders) -> int | None:
     """
     if not headers:
         return None
-    items = headers.items() if isinstance(headers, Mapping) else headers
+    items = headers.items() if isinstance(headers, (dict, Mapping)) else headers
     found: list[object] = [value for name, value in items if name == SCHEMA_VERSION_HEADER]
     if not found:
         return None

@@ -1,7 +1,6 @@
 """A value on its way out: tombstone or checked bytes, and the header that names the version."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from prom_faust.exceptions import PayloadInvalidError
@@ -10,10 +9,12 @@ from prom_faust.schema.subject import Subject
 from prom_faust.schema.tombstone import is_deleted, is_null, is_tombstone
 from prom_faust.schema.version import Checked
 
-__all__ = ["Outgoing", "is_passed", "outgoing"]
+__all__ = ["READ_OFTEN", "Outgoing", "is_passed", "outgoing"]
 
 logger = logging.getLogger(__name__)
 
+READ_OFTEN = (dict, list)
+OTHER_BYTES = (bytearray, memoryview)
 Outgoing = tuple[bytes | None, OpenHeaders]
 
 
@@ -26,9 +27,10 @@ def outgoing(subject: Subject, value: Any, headers: OpenHeaders, *, compacted: b
     Raises:
         PayloadInvalidError: the value does not obey, and the policy is to enforce.
     """
-    if isinstance(value, bytearray | memoryview):
+    if type(value) in OTHER_BYTES:
         value = bytes(value)
-    headers = headers if isinstance(headers, Mapping) else pairs(headers)
+    if headers is not None and type(headers) not in READ_OFTEN:
+        headers = pairs(headers)
     if compacted and _is_tombstone(value):
         return (subject.latest.dump(value) if isinstance(value, dict) else value), without_version(headers)
     try:

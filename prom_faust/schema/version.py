@@ -50,11 +50,14 @@ class SchemaVersion:
     number: int
     compatibility: Compatibility
     type: PayloadType
+    _certain: jsonschema_rs.Validator | None = field(init=False, repr=False, compare=False)
     _validator: jsonschema_rs.Validator = field(init=False, repr=False, compare=False)
     _takes_null: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_validator", validator(self.type.writer))
+        certain = None if self.type.certain is None else validator(self.type.certain)
+        object.__setattr__(self, "_certain", certain)
         object.__setattr__(self, "_takes_null", takes_null(self.type.writer))
 
     @property
@@ -83,16 +86,14 @@ class SchemaVersion:
         try:
             data = self._dump(value)
             wire = load_json(data)
-            if not self._validator.is_valid(wire):
-                raise self._refusal(self._why_not(value, wire))
+            if self._certain is None or not self._certain.is_valid(wire):
+                if not self._validator.is_valid(wire):
+                    raise self._refusal(self._why_not(value, wire))
+                self.type.load(data)  # a class may refuse what its schema admits
             if self._takes_null and type(value) is not bytes and b"null" in data:
                 hidden = tuple(not_finite(value))
                 if hidden:
                     raise self._refusal(hidden)
-            # A schema may admit what the class does not; what the class made itself needs no second look.
-            foreign = self.type.cls is not None and type(value) is not self.type.cls
-            if foreign or self.type.reads_back:
-                self.type.load(data)
         except DumpError as error:
             raise self._refusal(error.failures) from error
         return Checked.of(data, self.topic, self)

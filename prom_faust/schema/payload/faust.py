@@ -40,7 +40,7 @@ class Record:
         self._record = cls
         records: dict[type, type[BaseModel]] = {}
         self._mirror = Model(_mirror(cls, records))
-        self.reads_back = self._mirror.reads_back or any(map(_is_strict, records))
+        self.certain = None if any(map(_is_strict, records)) else self._mirror.certain
         self.writer: JSONSchema = self._mirror.writer
         self.reader: JSONSchema = self._mirror.reader
 
@@ -88,7 +88,7 @@ def _mirror(cls: type[faust.Record], known: dict[type, type[BaseModel]]) -> type
             ),
         )
     if options.include_metadata:
-        fields["metadata"] = (dict[str, Any], Field(default={}, alias=METADATA))
+        fields["metadata"] = (dict[str, str], Field(default={}, alias=METADATA))
     mirror: type[BaseModel] = create_model(cls.__name__, __config__=ConfigDict(extra="ignore"), **fields)
     known[cls] = mirror
     return mirror

@@ -1,6 +1,6 @@
-"""Payloads that are pydantic models: what they emit, what they accept, and when the latter is less than they say."""
+"""Payloads that are pydantic models: what they emit, and what they accept."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ValidationError
@@ -10,28 +10,11 @@ from pydantic_core import core_schema
 
 from prom_faust.exceptions import Failure, SchemaError
 from prom_faust.schema.json import REASON_LIMIT, JSONSchema, failures, places, pointer, validator
+from prom_faust.schema.payload.certain import certain_schema
 from prom_faust.schema.payload.plain import load_json
 from prom_faust.schema.payload.type import DumpError
 
 __all__ = ["Model", "model_schema"]
-
-_AS_WRITTEN = frozenset(
-    {
-        *("none", "bool", "int", "float", "str", "literal", "list", "tuple", "dict"),
-        *("nullable", "union", "tagged-union", "default"),
-        *("model", "model-fields", "model-field", "computed-field", "typed-dict", "typed-dict-field"),
-        *("json-or-python", "lax-or-strict"),
-    }
-)
-"""Types of pydantic's core schema that accept what their JSON Schema says. Others accept less: dates, validators,
-and what may be nested without an end, of which pydantic reads 200 levels."""
-_MORE = frozenset(
-    {
-        *("pattern", "strict", "custom_init", "post_init", "coerce_numbers_to_str"),
-        *("strip_whitespace", "to_lower", "to_upper", "str_strip_whitespace", "str_to_lower", "str_to_upper"),
-    }
-)
-"""Options with which also the former accept less than their schema says, or something else."""
 
 
 class Model:
@@ -53,7 +36,7 @@ class Model:
         self.reader = model_schema(cls, closed=False)
         if exclude_none:
             _check_defaults(cls, self.reader)
-        self.reads_back = not frozenset(_kinds(cls.__pydantic_core_schema__)) <= _AS_WRITTEN
+        self.certain = certain_schema(cls.__pydantic_core_schema__, self.writer)
         self._exclude_none = exclude_none
         self._validator = validator(self.writer)
         self._to_json = cls.__pydantic_serializer__.to_json
@@ -156,19 +139,3 @@ def _closed(described: JsonSchemaValue) -> JsonSchemaValue:
     if "properties" in described:
         described.setdefault("additionalProperties", False)
     return described
-
-
-def _kinds(node: Any) -> Iterator[str]:
-    """The types of a core schema's nodes, and what else in them may refuse a value."""
-    if isinstance(node, Mapping):
-        kind = node.get("type")
-        if isinstance(kind, str):
-            yield kind
-        if not _MORE.isdisjoint(name for name, value in node.items() if value):
-            yield "more"
-        for name, inner in node.items():
-            if name not in {"metadata", "serialization", "expected", "default"}:
-                yield from _kinds(inner)
-    elif isinstance(node, list | tuple):
-        for inner in node:
-            yield from _kinds(inner)

@@ -26,10 +26,10 @@ class PlainJson:
     """
 
     cls: type | None = None
-    reads_back = False
 
     def __init__(self, schema: JSONSchema) -> None:
         self.writer = self.reader = schema
+        self.certain: JSONSchema | None = schema
         self._validator = validator(schema)
 
     def dump(self, value: Any, *, strict: bool = True) -> bytes:

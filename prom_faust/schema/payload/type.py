@@ -24,14 +24,14 @@ class PayloadType(Protocol):
         cls: the class of its values, by which a value finds its version; None where values are plain JSON.
         writer: the schema of what it emits: the arbiter of a send.
         reader: the schema of what it accepts.
-        reads_back: whether it may refuse what it emits itself (validators, dates), so that also a value of the
-            class must be read once to know that it can be.
+        certain: a schema, no wider than the writer's, whose every value is accepted; None where no schema can say
+            so (dates, validators), and what is sent must be read once to know that it can be.
     """
 
     cls: type | None
     writer: JSONSchema
     reader: JSONSchema
-    reads_back: bool
+    certain: JSONSchema | None
 
     def dump(self, value: Any, *, strict: bool = True) -> bytes:
         """The JSON of a value of the class.
