@@ -16,7 +16,6 @@ from prom_faust.cli.faust import register_commands
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.faust import Burial
-from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.agent import BatchAgent, BatchFun
 from prom_faust.lane.service import Lane, LaneOptions
@@ -83,7 +82,7 @@ class Prom:
         partitions: int = 8,
         compacted: bool = False,
         key: PayloadKey | None = None,
-        routing: Routing | None = None,
+        routing: Routing | Literal["app"] | None = None,
         model: type[BaseModel] | None = None,
         config: Mapping[str, str] | None = None,
         **kwargs: Any,
@@ -100,7 +99,7 @@ class Prom:
             compacted: whether it is compacted: the last value of every key is kept.
             key: the field of a payload, or a function of it, that is its key; then ``send`` needs no ``key=``.
             routing: how a key finds its partition: ``jump`` (default), jump consistent hash, or ``kafka``, as
-                Kafka's own clients do it.
+                Kafka's own clients do it, or ``app``, as the app's own partitioner does or its senders choose.
             model: the pydantic model of its values, for projections of a topic that has no schema.
             config: further topic settings for its creation, for example ``{"retention.ms": "3600000"}``.
             **kwargs: passed to ``app.topic``.
@@ -111,11 +110,12 @@ class Prom:
         Raises:
             ConfigurationError: the name was declared before with other options.
         """
-        if routing not in {None, "jump", "kafka"}:
-            raise ConfigurationError(f"routing of topic {name} must be jump or kafka, not {routing!r}")
+        if routing not in {None, "jump", "kafka", "app"}:
+            raise ConfigurationError(f"routing of topic {name} must be jump, kafka or app, not {routing!r}")
         spec = TopicSpec(name, partitions, compacted, dict(config or {}))
         keeps = "compact" in spec.creation_config.get("cleanup.policy", "")
-        rules = TopicRules(name, partitions, keeps, routing or self.rules.internal, key)
+        chosen = self.rules.internal if routing is None else routing
+        rules = TopicRules(name, partitions, keeps, None if chosen == "app" else chosen, key)
         known = self._topics.get(name)
         if known is not None:
             if known.spec != spec or self.rules.find(name) != rules:
@@ -367,7 +367,7 @@ def install(
     registry = registry if schema and registry is not None else SchemaRegistry()
     rules = Rules("jump" if routing else None)
     gate = Gate(registry, rules)
-    burial = Burial(app, DeadLetterPublisher(clients))
+    burial = Burial(app, clients, loaded)
     prom = Prom(app, loaded, clients, registry, rules, gate, burial, _database=database)
     preflight = Preflight(
         clients, loaded, prom.specs, lambda: list(prom.projections.values()), prom.expectations, burial

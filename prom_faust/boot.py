@@ -202,12 +202,17 @@ def _setting_of(error: Exception) -> str | None:
 
 
 def _raise_from_autodiscovery(app: faust.App) -> None:
-    """Let our errors end the start: Faust logs that a module failed, and starts without what is in it."""
+    """Let what fails end the start: Faust logs that a module failed, and starts without what is in it."""
     log = app._on_autodiscovery_error  # noqa: SLF001 - Faust gives no other choice
 
     def on_error(name: str) -> None:
-        if isinstance(error := sys.exc_info()[1], ConfigurationError):
+        error = sys.exc_info()[1]
+        if isinstance(error, ConfigurationError):
             raise error
-        log(name)
+        log(name)  # with the traceback
+        raise ConfigurationError(
+            f"module {name}, which autodiscover= has found, cannot be imported: {error!r}. Without it agents or "
+            "projections would be missing"
+        ) from error
 
     cast(Any, app)._on_autodiscovery_error = on_error  # noqa: SLF001

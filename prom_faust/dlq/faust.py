@@ -9,10 +9,14 @@ import faust
 from faust.types.tuples import Message
 
 from prom_faust.backoff import Backoff
-from prom_faust.dlq.envelope import letter_of
+from prom_faust.clients import Clients
+from prom_faust.dlq.envelope import DeadLetter, dlq_topic, letter_of
 from prom_faust.dlq.kafka import DeadLetterPublisher
-from prom_faust.exceptions import DecodeError
+from prom_faust.exceptions import DecodeError, PromFaustError, TopicError, UnreachableError
+from prom_faust.kafka import ensure_topics
 from prom_faust.lane.record import PlainRecord
+from prom_faust.settings import Settings
+from prom_faust.topics import dead_letter_spec
 
 __all__ = ["Burial"]
 
@@ -24,12 +28,16 @@ class Burial:
 
     Args:
         app: the app; its id is the letters' consumer.
-        publisher: publishes them.
+        clients: opens Kafka clients.
+        settings: whether topics may be made.
     """
 
-    def __init__(self, app: faust.App, publisher: DeadLetterPublisher) -> None:
+    def __init__(self, app: faust.App, clients: Clients, settings: Settings) -> None:
         self._app = app
-        self._publisher = publisher
+        self._clients = clients
+        self._settings = settings
+        self._publisher = DeadLetterPublisher(clients)
+        self._there: set[str] = set()
 
     async def bury(self, message: Message, error: Exception) -> None:
         """Publish a record to its topic's dead-letter topic, however long that takes."""
@@ -49,12 +57,25 @@ class Burial:
             died_at=time.time_ns() // 1_000_000,
         )
         backoff = Backoff()
-        while (failure := (await self._publisher.publish([letter]))[0]) is not None:
+        while (failure := await self._publish(letter)) is not None:
             logger.warning("%s: tried again", failure)
             # A rebalance and the worker's end wait for the records at hand. Not for this one: nothing behind it is
             # read meanwhile, so its offset is not committed, and it comes again.
             cast(Any, self._app.consumer)._unacked_messages.discard(message)  # noqa: SLF001
             await asyncio.sleep(backoff.next())
+
+    async def _publish(self, letter: DeadLetter) -> PromFaustError | None:
+        topic = dlq_topic(letter.record.topic)
+        try:
+            if topic not in self._there:  # of a topic that is not declared, nobody has seen to it
+                await ensure_topics(self._clients, [dead_letter_spec(topic)], self._settings)
+                self._there.add(topic)
+        except (TopicError, UnreachableError) as error:
+            return error
+        failure = (await self._publisher.publish([letter]))[0]
+        if failure is not None:
+            self._there.discard(topic)
+        return failure
 
     async def close(self) -> None:
         """Close the publisher."""

@@ -6,26 +6,28 @@ from typing import Any, Protocol, cast
 
 import faust
 from faust.app.router import Router
+from faust.events import USE_EXISTING_HEADERS, USE_EXISTING_KEY, USE_EXISTING_VALUE, Event
 from faust.exceptions import KeyDecodeError, ValueDecodeError
-from faust.streams import current_event
 from faust.topics import Topic
 from faust.types.app import AppT
 from faust.types.core import K
 from faust.types.tables import CollectionT
 from faust.types.tuples import FutureMessage, Message
+from pydantic import BaseModel
 from yarl import URL
 
 from prom_faust.dlq.faust import Burial
-from prom_faust.exceptions import RecordKeyError
+from prom_faust.exceptions import ConfigurationError, RecordKeyError
 from prom_faust.publish.gate import Gate
 from prom_faust.publish.kafka import routed_partition
 from prom_faust.routing.hashing import key_bytes
 from prom_faust.routing.key import chosen_key, key_of_payload
 from prom_faust.schema.faust import RecordSkipped, RegistrySchema
 from prom_faust.schema.header import without_version
+from prom_faust.schema.subject import Subject
 from prom_faust.schema.tombstone import is_tombstone
 
-__all__ = ["GatedTopic", "SourceRouter", "install_topics"]
+__all__ = ["GatedEvent", "GatedTopic", "SourceRouter", "install_topics"]
 
 
 class Plugin(Protocol):
@@ -51,6 +53,8 @@ def install_topics(app: faust.App) -> None:
         # Not conf.Topic: Faust warns of a setting that is set after it was read.
         own = conf._Topic  # noqa: SLF001
         conf.Topic = GatedTopic if own is Topic else type(own.__name__, (GatedTopic, own), {})
+        if conf._Event is Event:  # noqa: SLF001
+            conf.Event = GatedEvent
         if conf._Router is Router:  # noqa: SLF001
             conf.Router = SourceRouter
 
@@ -66,6 +70,23 @@ def install_topics(app: faust.App) -> None:
     cast(Any, app)._load_settings = load_settings  # noqa: SLF001
 
 
+def _value_type(value_type: Any, topic: str | None, subject: Subject | None) -> Any:
+    """What Faust is told of the values: nothing where the registry reads them.
+
+    Raises:
+        ConfigurationError: it is a pydantic model that the registry does not know; Faust cannot read any.
+    """
+    registered = {version.type.cls for version in subject.versions.values()} if subject else set()
+    if value_type in registered:
+        return None
+    if isinstance(value_type, type) and issubclass(value_type, BaseModel):
+        raise ConfigurationError(
+            f"value_type={value_type.__name__} of topic {topic}: Faust reads no pydantic models; register it "
+            f'before, with @registry.schema("{topic}", version=1), and leave value_type= out'
+        )
+    return value_type
+
+
 class GatedTopic(Topic):
     """A Faust topic whose sends are checked before they are anywhere else, so that the caller gets the error.
 
@@ -78,6 +99,7 @@ class GatedTopic(Topic):
         *,
         topics: Sequence[str] | None = None,
         schema: Any = None,
+        value_type: Any = None,
         internal: bool = False,
         compacting: bool | None = None,
         **kwargs: Any,
@@ -87,11 +109,22 @@ class GatedTopic(Topic):
         if name is not None:
             prom.gate.rules.note(name, compacted=bool(compacting), internal=internal)
         # A table brings its own ways of writing for its changelog, and an app may have a schema class of its own.
-        if schema is None and not internal and app.conf.Schema is cast(Any, faust.Schema):
+        mine = schema is None and app.conf.Schema is cast(Any, faust.Schema)
+        if isinstance(schema, RegistrySchema) and schema.topic != name:
+            mine = True  # a topic derived from another
+        if mine and not internal:
             compacted = partial(prom.gate.rules.is_compacted, name or "")
             schema = RegistrySchema(prom.gate.registry, name, compacted=compacted)
+        if value_type is not None:
+            value_type = _value_type(value_type, name, prom.gate.registry.find(name or ""))
         super().__init__(
-            app, topics=topics, schema=schema, internal=internal, compacting=compacting, **kwargs
+            app,
+            topics=topics,
+            schema=schema,
+            value_type=value_type,
+            internal=internal,
+            compacting=compacting,
+            **kwargs,
         )
 
     def as_future_message(
@@ -120,8 +153,6 @@ class GatedTopic(Topic):
             except Exception as error:  # noqa: BLE001 - a user's function; the payload's own faults come first
                 found, fault = None, error
             key = chosen_key(name, found, key, same=self._same_key)
-        if headers is not None and _is_forwarded_from_elsewhere(name, headers):
-            headers = without_version(headers)
         future = super().as_future_message(key, value, partition, timestamp, headers, *args, **kwargs)
         message = future.message
         final_key, final_value = cast(bytes | None, message.key), cast(bytes | None, message.value)
@@ -152,7 +183,8 @@ class GatedTopic(Topic):
             except (KeyDecodeError, ValueDecodeError) as error:
                 # Here and not in on_value_decode_error: before that, Faust acknowledges the record.
                 prom = prom_of(self.app)
-                if prom.gate.rules.find(message.topic) is None:
+                gate = prom.gate
+                if gate.rules.find(message.topic) is None and gate.registry.find(message.topic) is None:
                     raise
                 await prom.burial.bury(message, error)
                 raise RecordSkipped(f"dead-lettered: {error}") from error
@@ -170,10 +202,48 @@ class GatedTopic(Topic):
             await super().on_value_decode_error(exc, message)
 
 
-def _is_forwarded_from_elsewhere(name: str, headers: Any) -> bool:
-    """Whether these are the headers of the record at hand, of another topic: its version is not ours."""
-    event = current_event()
-    return event is not None and headers is event.message.headers and event.message.topic != name
+class GatedEvent(Event):
+    """A Faust event; sent on to another topic, it does not claim a version of its own topic's schema."""
+
+    async def send(
+        self,
+        channel: Any,
+        key: Any = USE_EXISTING_KEY,
+        value: Any = USE_EXISTING_VALUE,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: Any = USE_EXISTING_HEADERS,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Send to a channel, with this event's key, value and headers where no others are given."""
+        if headers is USE_EXISTING_HEADERS:
+            headers = self._headers_for(channel, self.headers)
+        return await super().send(channel, key, value, partition, timestamp, headers, *args, **kwargs)
+
+    async def forward(
+        self,
+        channel: Any,
+        key: Any = USE_EXISTING_KEY,
+        value: Any = USE_EXISTING_VALUE,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: Any = USE_EXISTING_HEADERS,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Send the record as it came, with its headers where no others are given."""
+        if headers is USE_EXISTING_HEADERS:
+            headers = self._headers_for(channel, self.message.headers)
+        return await super().forward(channel, key, value, partition, timestamp, headers, *args, **kwargs)
+
+    def _headers_for(self, channel: Any, headers: Any) -> Any:
+        if not headers:
+            return None
+        schema = getattr(channel, "schema", None)
+        # A repartition topic carries the records of its source, under its source's schema.
+        subject = schema.topic if isinstance(schema, RegistrySchema) else channel
+        return headers if subject == self.message.topic else without_version(headers)
 
 
 class SourceRouter(Router):

@@ -5,6 +5,7 @@ One adapter over private members of Faust 0.15 and aiokafka 0.14: ``App._new_tra
 topic is known on every path: ``topic.send``, tables, transactions and the threaded producer.
 """
 
+import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar, cast
 
@@ -13,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, FutureMessage, RecordMetadata
 
-from prom_faust.exceptions import ConfigurationError
+from prom_faust.exceptions import ConfigurationError, TopicError
 from prom_faust.publish.gate import Gate
 from prom_faust.publish.rules import Rules
 from prom_faust.routing.hashing import Routing, partition_of
@@ -21,6 +22,10 @@ from prom_faust.routing.kafka import default_partition
 from prom_faust.routing.key import stand_in
 
 __all__ = ["install_transport", "routed_partition"]
+
+
+FIND_SECONDS = 20.0
+"""How long a command waits for a topic that no worker has made."""
 
 
 def routed_partition(
@@ -96,9 +101,27 @@ class GatedProducer(driver.Producer):
     ) -> Awaitable[RecordMetadata]:
         """Send, if the record may pass."""
         value, headers = self.gate.admit(topic, key, value, headers)
+        if not self.app.in_worker:
+            await self._find(topic)
         return await super().send(
             topic, key, value, partition, timestamp, headers, transactional_id=transactional_id
         )
+
+    async def _find(self, topic: str) -> None:
+        """See that a declared topic is there: no worker may have made it yet, and aiokafka waits for 20 minutes.
+
+        Raises:
+            TopicError: it is not.
+        """
+        if self.rules.find(topic) is None:
+            return
+        try:
+            async with asyncio.timeout(FIND_SECONDS):
+                await self._ensure_producer().client._wait_on_metadata(topic)  # noqa: SLF001 - as its send does
+        except TimeoutError as error:
+            raise TopicError(
+                f"topic {topic} is not there, or Kafka is away: start a worker, which makes it at its start"
+            ) from error
 
     def send_soon(self, fut: FutureMessage) -> None:
         """Buffer, if the record may pass: later there is no caller to hear of it."""

@@ -75,14 +75,13 @@ def _fault(expectation: Expectation, sample: "_Sample") -> str | None:
     """What is wrong with a topic; what is only odd is logged."""
     topic, routing = expectation.topic, expectation.routing
     partitions, found = sample.partitions.get(topic, 0), sample.of(topic)
-    other: Routing = "kafka" if routing == "jump" else "jump"
-    verdict = judge(found, partitions, routing, HOMES[routing])
+    verdict = judge(found, partitions, routing, HOMES)
     if verdict.misplaced:
-        text = mismatch_text(expectation, verdict, judge(found, partitions, other, HOMES[other]))
+        text = mismatch_text(expectation, verdict)
         if verdict.mismatch:
             return text
         logger.warning("%s", text)
-    if verdict.leftover:
+    if verdict.leftover and routing == "jump":
         logger.warning("%s", leftover_text(topic, partitions, verdict))
     return None
 

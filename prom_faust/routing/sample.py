@@ -24,12 +24,14 @@ Home = Callable[[bytes, int], int]
 """Key and partition count -> partition."""
 
 EXAMPLES = 3
+FEW = 10
+"""Fewer misplaced keys than this say nothing: somebody sent them to a partition of his choice."""
 TOLERATED = 0.05
-"""The share of misplaced keys that is taken for records which somebody sent to a partition of his choice."""
-ENOUGH = 20
-"""Keys from which on a share means something."""
-FEW = 2
-"""Misplaced keys that say something where there are not enough."""
+"""The share of misplaced keys up to which they are taken for such, even where another rule explains them."""
+EXPLAINED = 0.9
+"""The share of the misplaced keys from which on it is another rule that put them there."""
+MOST = 0.5
+"""The share of misplaced keys that no choice of somebody's explains."""
 RULES: Mapping[str, str] = {"jump": "jump routing", "kafka": "Kafka's default partitioner"}
 REMEDIES: Mapping[str, str] = {
     "jump": 'Declare routing="kafka" if other clients with the default partitioner write it',
@@ -91,6 +93,7 @@ class Verdict:
         sampled: distinct keys.
         misplaced: those that are where the routing never puts them.
         leftover: those that are where the routing put them when the topic had fewer partitions.
+        explained: misplaced keys that are where the other routing puts them.
         examples: the first misplaced keys, by key.
         leftovers: the first of those left over, by key.
     """
@@ -98,6 +101,7 @@ class Verdict:
     sampled: int
     misplaced: int
     leftover: int
+    explained: int = 0
     examples: tuple[Example, ...] = ()
     leftovers: tuple[Example, ...] = ()
 
@@ -108,16 +112,21 @@ class Verdict:
 
     @property
     def mismatch(self) -> bool:
-        """Whether the topic is written by another rule: too many keys are misplaced, or all of a few."""
-        if self.sampled >= ENOUGH:
-            return self.share > TOLERATED
-        return self.misplaced == self.sampled >= FEW
+        """Whether the topic is written by another rule.
+
+        A worker that does not start for a few odd records would be worse than they are.
+        """
+        if self.misplaced < FEW or self.share <= TOLERATED:
+            return False
+        return self.explained >= EXPLAINED * self.misplaced or self.share > MOST
 
 
-def judge(placements: Iterable[Placement], partitions: int, routing: Routing, home: Home) -> Verdict:
+def judge(
+    placements: Iterable[Placement], partitions: int, routing: Routing, homes: Mapping[Routing, Home]
+) -> Verdict:
     """Compare where keys are with where they should be.
 
-    A jump-routed topic that has grown still holds a key's older records where it was before: see ``left_behind``.
+    A topic that has grown still holds a key's older records where it was before.
 
     Example: with 8 partitions ``host-1`` is at home in 5. Found in 4, where it was among 5 partitions, it is left
     over; found in 3 it is misplaced. If it is found in 4 and in 5 it is left over: its old copy stays.
@@ -125,9 +134,11 @@ def judge(placements: Iterable[Placement], partitions: int, routing: Routing, ho
     Args:
         placements: the sampled records that have a key.
         partitions: how many partitions the topic has.
-        routing: what the topic is declared to be; ``"kafka"`` has no such excuse for growth.
-        home: where a key should be among so many partitions.
+        routing: what the topic is declared to be.
+        homes: where each routing puts a key among so many partitions.
     """
+    home, other = homes[routing], homes["kafka" if routing == "jump" else "jump"]
+    explained: set[bytes] = set()
     keys: set[bytes] = set()
     misplaced: dict[bytes, Example] = {}
     leftover: dict[bytes, Example] = {}
@@ -138,34 +149,44 @@ def judge(placements: Iterable[Placement], partitions: int, routing: Routing, ho
         if partition == right:
             continue
         example = Example(key.decode(errors="backslashreplace"), partition, right)
-        if routing == "kafka" or not left_behind(key, partition, partitions):
+        if not _was_home(key, partition, partitions, routing, home):
             misplaced.setdefault(key, example)
+            if other(key, partitions) == partition:
+                explained.add(key)
         elif placement.live:
             leftover.setdefault(key, example)
     return Verdict(
         sampled=len(keys),
         misplaced=len(misplaced),
         leftover=len(leftover),
+        explained=len(explained),
         examples=tuple(misplaced.values())[:EXAMPLES],
         leftovers=tuple(leftover.values())[:EXAMPLES],
     )
 
 
-def mismatch_text(expectation: Expectation, verdict: Verdict, other: Verdict) -> str:
+def _was_home(key: bytes, partition: int, partitions: int, routing: Routing, home: Home) -> bool:
+    """Whether a key was at home there when the topic had fewer partitions."""
+    if routing == "jump":
+        return left_behind(key, partition, partitions)
+    return any(home(key, count) == partition for count in range(partition + 1, partitions))
+
+
+def mismatch_text(expectation: Expectation, verdict: Verdict) -> str:
     """What is wrong with a topic's routing, and what to do.
 
     Args:
         expectation: what the app says.
         verdict: what the sample says of that.
-        other: what the same sample says of the other routing.
     """
     rule = RULES[expectation.routing]
     another = RULES["kafka" if expectation.routing == "jump" else "jump"]
     return (
         f"topic {expectation.topic} is declared with routing={expectation.routing!r}, but {verdict.share:.0%} of "
         f"{verdict.sampled} sampled keys are not where {rule} puts them: {verdict.examples[0]} "
-        f"({other.share:.0%} are not where {another} puts them). {REMEDIES[expectation.routing]}, "
-        "or produce the keys again into a new topic"
+        f"({verdict.explained} of these {verdict.misplaced} are where {another} puts them). "
+        f'{REMEDIES[expectation.routing]}; or routing="app" if its senders choose partitions themselves; or produce '
+        "the keys again into a new topic"
     )
 
 

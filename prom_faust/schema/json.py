@@ -3,7 +3,7 @@
 Validation is jsonschema-rs's, draft 2020-12 unless a schema says otherwise; nothing is fetched from a network.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import jsonschema_rs
@@ -16,8 +16,15 @@ JSONSchema = Mapping[str, Any] | bool
 
 REASON_LIMIT = 300
 """Characters of a reason that are kept: it may quote the value."""
-_SCHEMAS_BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_VALUES = frozenset({"default", "examples", "const", "enum", "discriminator"})
+_BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_SCHEMAS = frozenset(
+    {
+        *("additionalProperties", "unevaluatedProperties", "propertyNames"),
+        *("items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"),
+        *("allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
+    }
+)
+"""Keywords that hold schemas (JSON Schema 2020-12, core, section 10, and the older spellings); others hold values."""
 
 
 def validator(schema: JSONSchema) -> jsonschema_rs.Validator:
@@ -84,7 +91,10 @@ def _takes_null(place: JSONSchema, definitions: Mapping[str, Any]) -> bool:
         "array" in types and "items" not in place
     ):
         return True
-    return validator({**definitions, **place}).is_valid(None)
+    try:
+        return validator({**definitions, **place}).is_valid(None)
+    except SchemaError:  # it refers to what is not in it
+        return True
 
 
 def places(schema: JSONSchema) -> Iterator[JSONSchema]:
@@ -93,11 +103,11 @@ def places(schema: JSONSchema) -> Iterator[JSONSchema]:
     if isinstance(schema, bool):
         return
     for name, inner in schema.items():
-        if name in _VALUES:
-            continue
-        children = (
-            inner.values() if name in _SCHEMAS_BY_NAME else inner if isinstance(inner, list) else [inner]
-        )
+        children: Iterable[Any] = ()
+        if name in _BY_NAME and isinstance(inner, Mapping):
+            children = inner.values()
+        elif name in _SCHEMAS:
+            children = inner if isinstance(inner, list) else [inner]
         for child in children:
-            if isinstance(child, Mapping) or (isinstance(child, bool) and name != "uniqueItems"):
+            if isinstance(child, Mapping | bool):
                 yield from places(child)

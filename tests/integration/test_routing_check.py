@@ -62,7 +62,7 @@ async def test_a_topic_of_the_default_partitioner(clients, topics, unique, warni
         await check(clients, unique)
     assert f"topic {unique} is declared with routing='jump'" in str(caught.value)
     assert "of 200 sampled keys" in str(caught.value)
-    assert "(0% are not where Kafka's default partitioner puts them)" in str(caught.value)
+    assert "are where Kafka's default partitioner puts them" in str(caught.value)
 
 
 async def test_a_topic_of_jump_routing(clients, topics, unique, warnings):
@@ -100,6 +100,14 @@ async def test_a_topic_that_has_grown_is_only_warned_about(clients, topics, uniq
             await topics.send(unique, key, None, partition=partition_of(key, 4))
     await check(clients, unique)
     assert len(warnings()) == 1
+
+
+async def test_a_topic_of_the_default_partitioner_that_has_grown_passes(clients, topics, unique, warnings):
+    await topics.create(unique, 4)
+    await topics.send_all(unique, [(key, {}) for key in KEYS])
+    await topics.grow(unique, 8)
+    await check(clients, unique, "kafka")
+    assert warnings() == []
 
 
 async def test_a_few_records_in_partitions_of_somebody_s_choice_are_only_warned_about(

@@ -37,7 +37,7 @@ class Reading2(Reading):
     sid: int = 7
 
 
-for topic in ("plain", "kept", "asked"):
+for topic in ("plain", "kept", "asked", "undeclared"):
     registry.register(f"{NAME}.{topic}", Reading, version=1)
     registry.register(f"{NAME}.{topic}", Reading2, version=2)
 
@@ -45,6 +45,9 @@ plain = prom.topic(f"{NAME}.plain", partitions=1, key_type=str)
 kept = prom.topic(f"{NAME}.kept", partitions=1, compacted=True, key_type=str)
 asked = prom.topic(f"{NAME}.asked", partitions=1, compacted=True, key_type=str, allow_empty=True)
 free = prom.topic(f"{NAME}.free", partitions=1, key_type=str)
+
+
+undeclared = app.topic(f"{NAME}.undeclared", key_type=str)
 
 
 def reader(name: str) -> Any:
@@ -60,5 +63,12 @@ def reader(name: str) -> Any:
     return read
 
 
-for name, topic in {"plain": plain, "again": plain, "kept": kept, "asked": asked, "free": free}.items():
+for name, topic in {
+    "plain": plain,
+    "again": plain,
+    "kept": kept,
+    "asked": asked,
+    "free": free,
+    "undeclared": undeclared,
+}.items():
     app.agent(topic, name=f"read-{name}")(reader(name))

@@ -5,6 +5,7 @@ import json
 import time
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from prom_faust.dlq.envelope import decode, dlq_topic
 from prom_faust.lane.record import PlainRecord
@@ -36,6 +37,12 @@ async def seen(tmp_path, name, last):
             return mine
         assert time.monotonic() < deadline, f"{found}\n{(tmp_path / 'log').read_text()[-3000:]}"
         await asyncio.sleep(0.1)
+
+
+async def configure(topics, topic, max_bytes):
+    """Let a topic take records up to this size."""
+    change = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": max_bytes})
+    await topics.admin.alter_configs([change])
 
 
 async def letters(topics, topic):
@@ -105,17 +112,30 @@ async def test_a_declared_topic_without_a_schema_buries_what_is_no_json(start, t
         worker.stop()
 
 
+async def test_a_registered_topic_that_is_not_declared_buries_as_well(start, topics, unique, tmp_path):
+    topic = f"{unique}.undeclared"
+    await topics.create(topic, 1, **{"cleanup.policy": "delete"})
+    with start() as worker:
+        await asyncio.to_thread(worker.until, "Worker ready")
+        await topics.send(topic, "a", GOOD)
+        await topics.send(topic, "b", {"id": "b"})
+        await topics.send(topic, "z", GOOD)
+        assert [key for key, *_ in await seen(tmp_path, "undeclared", "z")] == ["a", "z"]
+        assert [letter.record.key for letter in await letters(topics, topic)] == [b"b"]
+        worker.stop()
+
+
 @pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM"])
 async def test_a_bad_record_is_not_committed_before_it_is_on_the_dead_letter_topic(
     start, topics, unique, tmp_path, end
 ):
-    """The dead-letter topic is away: the record comes again after a kill, and then it is buried."""
+    """The dead-letter topic takes nothing: the record comes again after a stop, and then it is buried."""
     topic = f"{unique}.plain"
     with start() as worker:
         await asyncio.to_thread(worker.until, "Worker ready")
         await topics.send(topic, "a", GOOD)
         await seen(tmp_path, "plain", "a")
-        await topics.delete(dlq_topic(topic))
+        await configure(topics, dlq_topic(topic), "100")
         bad = await topics.send(topic, "b", {"id": "b"})
         await topics.send(topic, "c", GOOD)
         await asyncio.to_thread(worker.until, "tried again", 60.0)
@@ -124,7 +144,8 @@ async def test_a_bad_record_is_not_committed_before_it_is_on_the_dead_letter_top
             print(f"SIGTERM took {worker.stop(10.0):.1f} s")
         worker.kill()
     assert (await topics.committed(unique, topic)).get(0, 0) <= bad.offset
-    with start() as worker:  # its start makes the dead-letter topic again
+    await configure(topics, dlq_topic(topic), "1000000")
+    with start() as worker:
         assert (await seen(tmp_path, "plain", "c"))[-1][0] == "c"
         assert bad.offset in [letter.record.offset for letter in await letters(topics, topic)]
         worker.stop()

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from faust.types.tuples import ConsumerMessage as Message
 from pydantic import BaseModel
 
 from prom_faust.exceptions import ConfigurationError, PayloadInvalidError, RecordKeyError, SendRefusedError
@@ -203,3 +204,35 @@ async def test_two_apps_of_a_process_do_not_meet(gate):
 async def test_an_app_gets_nothing_of_one_that_stood_in_its_place_in_memory():
     for number in range(100):
         assert installed(f"app-{number}").app.topic("t").get_topic_name() == "t"
+
+
+async def test_a_derived_topic_has_a_schema_of_its_own(gate):
+    prom = installed("derived", gate.registry)
+    derived = prom.topic("events").derive(suffix="-copy")
+    assert derived.as_future_message(key="k", value={"any": 1}).message.value == b'{"any":1}'
+
+
+def test_a_registered_class_as_value_type_is_read_by_the_registry(gate):
+    prom = installed("typed", gate.registry)
+    assert prom.topic("events", value_type=First).value_type is None
+
+
+def test_a_model_that_is_not_registered_is_no_value_type(gate):
+    with pytest.raises(ConfigurationError, match=r"registry\.schema"):
+        installed("untyped", gate.registry).topic("unknown", value_type=First)
+
+
+async def test_an_event_that_is_sent_on_leaves_its_version_behind_and_one_that_is_repartitioned_does_not(
+    gate,
+):
+    prom = installed("forward", gate.registry)
+    topic = prom.topic("events")
+    message = Message("events", 0, 0, 0.0, 0, [(NAME, b"1"), ("a", b"1")], b"k", GOOD, None)
+    event = prom.app.create_event("k", First(id="x"), message.headers, message)
+    other = prom.topic("elsewhere")
+    grouped = topic.derive(suffix="-repartition", internal=True)
+    for headers in (event.headers, message.headers):
+        assert dict(event._headers_for(other, headers)) == {"a": b"1"}
+        assert dict(event._headers_for("elsewhere", headers)) == {"a": b"1"}
+        assert dict(event._headers_for(grouped, headers)) == {NAME: b"1", "a": b"1"}
+        assert dict(event._headers_for(topic, headers)) == {NAME: b"1", "a": b"1"}

@@ -118,7 +118,7 @@ def test_nan_in_a_record_is_refused(build, nan):
 
 
 def test_the_name_of_the_class_may_go_along_and_says_nothing_to_the_reader():
-    for name in ("os.system", "no.such.class", "", 5):
+    for name in ("os.system", "no.such.class", ""):
         found = ORDER.decode(bytes(ORDER.encode({"id": "x", "__faust": {"ns": name}})))
         assert type(found) is Order
     assert refused({"id": "x", "__faust": "Order"}) == ["/__faust"]
