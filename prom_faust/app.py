@@ -155,7 +155,8 @@ class Prom:
         changelog = str(table.changelog_topic.get_topic_name())
         self.rules.follow(changelog, topic)
         # Two workers that start at once see it without partitions for a while, if Faust makes it, and crash.
-        self._sources[changelog] = TopicSpec(changelog, self._topics[topic].spec.partitions, compacted=True)
+        compact = {"cleanup.policy": "compact"}
+        self._sources[changelog] = TopicSpec(changelog, self._topics[topic].spec.partitions, config=compact)
         return table
 
     def materialize(

@@ -20,6 +20,7 @@ from prom_faust.dlq.faust import Burial
 from prom_faust.exceptions import ConfigurationError, RecordKeyError
 from prom_faust.publish.gate import Gate
 from prom_faust.publish.kafka import routed_partition
+from prom_faust.publish.rules import TopicRules
 from prom_faust.routing.hashing import key_bytes
 from prom_faust.routing.key import chosen_key, key_of_payload
 from prom_faust.schema.faust import RecordSkipped, RegistrySchema
@@ -144,27 +145,31 @@ class GatedTopic(Topic):
         """
         if self.pattern or len(self.topics) != 1:
             return super().as_future_message(key, value, partition, timestamp, headers, *args, **kwargs)
-        name, prom = self.topics[0], prom_of(self.app)
-        rules = prom.gate.rules.find(name)
-        fault = None
-        if rules is not None and rules.key is not None:
-            try:
-                found = key_of_payload(rules.key, value)
-            except Exception as error:  # noqa: BLE001 - a user's function; the payload's own faults come first
-                found, fault = None, error
-            key = chosen_key(name, found, key, same=self._same_key)
+        name, gate = self.topics[0], prom_of(self.app).gate
+        rules = gate.rules.find(name)
+        key, fault = self._key(rules, key, value)
         future = super().as_future_message(key, value, partition, timestamp, headers, *args, **kwargs)
         message = future.message
         final_key, final_value = cast(bytes | None, message.key), cast(bytes | None, message.value)
         if fault is not None and (key is None or not is_tombstone(final_value)):
             raise RecordKeyError(f"the key function of {name} raised {fault!r}") from fault
-        admitted, final_headers = prom.gate.admit(name, final_key, final_value, cast(Any, message.headers))
+        admitted, final_headers = gate.admit(name, final_key, final_value, cast(Any, message.headers))
         if admitted is not final_value or final_headers is not message.headers:
             future.message = message._replace(value=admitted, headers=cast(Any, final_headers))
         if partition is None and final_key is None and rules is not None:
             partition = routed_partition(rules.routing, None, admitted, rules.partitions)
             future.message = future.message._replace(partition=partition)
         return future
+
+    def _key(self, rules: TopicRules | None, given: Any, value: Any) -> tuple[Any, Exception | None]:
+        """The key of a payload, and what its key function raised: the payload's own faults come first."""
+        if rules is None or rules.key is None:
+            return given, None
+        try:
+            found = key_of_payload(rules.key, value)
+        except Exception as error:  # noqa: BLE001 - a user's function
+            return given, error
+        return chosen_key(rules.topic, found, given, same=self._same_key), None
 
     def _same_key(self, found: Any, given: Any) -> bool:
         return bool(self.prepare_key(found, None)[0] == self.prepare_key(given, None)[0])
@@ -182,11 +187,10 @@ class GatedTopic(Topic):
                 raise
             except (KeyDecodeError, ValueDecodeError) as error:
                 # Here and not in on_value_decode_error: before that, Faust acknowledges the record.
-                prom = prom_of(self.app)
-                gate = prom.gate
+                gate = prom_of(self.app).gate
                 if gate.rules.find(message.topic) is None and gate.registry.find(message.topic) is None:
                     raise
-                await prom.burial.bury(message, error)
+                await prom_of(self.app).burial.bury(message, error)
                 raise RecordSkipped(f"dead-lettered: {error}") from error
 
         self.decode = decode_or_bury  # type: ignore[method-assign]

@@ -43,13 +43,7 @@ class Hub:
     def start_worker(self, **settings):
         """Start ``faust -A agents worker``; its log is named by its number."""
         number = len(self._workers)
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("EVENT_HUB_")},
-            **SETTINGS,
-            "KAFKA_URL": self.kafka.url,
-            "MONGO_URL": self.mongo.url,
-            **settings,
-        }
+        environment = self._environment(settings)
         with (self.logs / f"worker-{number}.log").open("wb") as log:
             worker = subprocess.Popen(
                 [
@@ -64,6 +58,32 @@ class Hub:
             )
         self._workers.append(worker)
         return worker
+
+    def _environment(self, settings):
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("EVENT_HUB_")},
+            **SETTINGS,
+            "KAFKA_URL": self.kafka.url,
+            "MONGO_URL": self.mongo.url,
+            **settings,
+        }
+
+    def command(self, *arguments):
+        """Run ``faust -A agents ...`` and wait for its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "faust", "-A", "agents", *arguments],
+            cwd=ROOT,
+            env=self._environment({}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def log(self, worker):
+        """What a worker has logged."""
+        return (self.logs / f"worker-{self._workers.index(worker)}.log").read_text(errors="replace")
 
     def until(self, read, accept, seconds=30.0):
         """Read again and again until what is read is accepted; the failure tells how the workers are."""
