@@ -26,7 +26,7 @@ Kafka and MongoDB on this machine, without Docker, and a worker:
 {cd}    prom-faust local up
     faust -A {name} worker -l info
 
-and in another terminal:
+and in another terminal, once the worker is ready:
 {cd}    faust -A {name} fill
     faust -A {name} sink verify items
 

@@ -30,9 +30,13 @@ class Gate:
         """
         compacted = self.rules.is_compacted(topic)
         if key is None and compacted:
+            rules = self.rules.find(topic)
+            declared = (
+                f"key={rules.key!r} finds none in this payload" if rules and rules.key else "there is none"
+            )
             raise RecordKeyError(
-                f"topic {topic} is compacted and keeps the last value of every key: send with a key=, or "
-                "declare prom.topic(key=...)"
+                f"topic {topic} is compacted, so a record needs a key, and {declared}: send it with key= (a "
+                "tombstone always), or declare prom.topic(key=...) with the field that holds it"
             )
         subject = self.registry.find(topic)
         if subject is None or subject.policy == "off":

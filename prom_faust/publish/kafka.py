@@ -24,7 +24,7 @@ from prom_faust.routing.key import stand_in
 __all__ = ["install_transport", "routed_partition"]
 
 
-FIND_SECONDS = 20.0
+FIND_SECONDS = 10
 """How long a command waits for a topic that no worker has made."""
 
 
@@ -115,13 +115,17 @@ class GatedProducer(driver.Producer):
         """
         if self.rules.find(topic) is None:
             return
-        try:
-            async with asyncio.timeout(FIND_SECONDS):
-                await self._ensure_producer().client._wait_on_metadata(topic)  # noqa: SLF001 - as its send does
-        except TimeoutError as error:
-            raise TopicError(
-                f"topic {topic} is not there, or Kafka is away: start a worker, which makes it at its start"
-            ) from error
+        client = self._ensure_producer().client
+        client.add_topic(topic)
+        for _ in range(FIND_SECONDS):
+            if client.cluster.partitions_for_topic(topic) is None:
+                await client.force_metadata_update()
+            if client.cluster.partitions_for_topic(topic) is not None:
+                return
+            await asyncio.sleep(1.0)
+        raise TopicError(
+            f"topic {topic} is not there, or Kafka is away: start a worker, which makes it at its start"
+        )
 
     def send_soon(self, fut: FutureMessage) -> None:
         """Buffer, if the record may pass: later there is no caller to hear of it."""

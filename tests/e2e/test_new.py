@@ -54,6 +54,20 @@ async def test_the_app_runs_and_its_items_are_in_mongodb(kafka, mongo, unique, t
     assert found == ITEMS
 
 
+def test_a_command_before_the_first_worker_says_that_one_is_needed(kafka, mongo, unique, tmp_path):
+    assert new(tmp_path, unique).returncode == 0
+    began = time.monotonic()
+    done = run(
+        tmp_path,
+        *(sys.executable, "-m", "faust", "-A", unique, "fill"),
+        KAFKA_URL=kafka.url,
+        MONGO_URL=f"{mongo.url}/{unique}",
+    )
+    assert done.returncode != 0
+    assert f"topic {unique}.items is not there, or Kafka is away: start a worker" in done.stderr
+    assert time.monotonic() - began < 30
+
+
 def test_it_writes_where_it_is_told_and_says_how_to_get_there(tmp_path):
     (tmp_path / "my apps").mkdir()
     written = new(tmp_path, "shop", "--directory", "my apps")
