@@ -2,8 +2,8 @@
 
 from prom_faust.exceptions import DecodeError, RecordKeyError
 from prom_faust.publish.rules import Rules
-from prom_faust.schema.header import OpenHeaders, pairs, schema_version
-from prom_faust.schema.outgoing import READ_OFTEN, Outgoing, is_passed, outgoing
+from prom_faust.schema.header import OpenHeaders, reread, schema_version
+from prom_faust.schema.outgoing import Outgoing, is_passed, outgoing
 from prom_faust.schema.subject import Subjects
 
 __all__ = ["Gate"]
@@ -41,8 +41,7 @@ class Gate:
         subject = self.registry.find(topic)
         if subject is None or subject.policy == "off":
             return value, headers
-        if headers is not None and type(headers) not in READ_OFTEN:
-            headers = pairs(headers)
+        headers = reread(headers)
         try:
             named = schema_version(headers)
         except DecodeError:

@@ -8,6 +8,7 @@ __all__ = [
     "SCHEMA_VERSION_HEADER",
     "OpenHeaders",
     "pairs",
+    "reread",
     "schema_version",
     "with_version",
     "without_version",
@@ -28,6 +29,11 @@ def pairs(headers: OpenHeaders) -> Pairs:
     return (
         list(headers.items()) if isinstance(headers, Mapping) else [(name, value) for name, value in headers]
     )
+
+
+def reread(headers: OpenHeaders) -> OpenHeaders:
+    """Headers that can be read more than once: they themselves, or a copy."""
+    return headers if headers is None or type(headers) in {dict, list} else pairs(headers)
 
 
 def schema_version(headers: OpenHeaders) -> int | None:

@@ -4,16 +4,15 @@ import logging
 from typing import Any
 
 from prom_faust.exceptions import PayloadInvalidError
-from prom_faust.schema.header import OpenHeaders, pairs, with_version, without_version
+from prom_faust.schema.header import OpenHeaders, reread, with_version, without_version
 from prom_faust.schema.subject import Subject
-from prom_faust.schema.tombstone import is_deleted, is_null, is_tombstone
+from prom_faust.schema.tombstone import is_deleted, is_tombstone
 from prom_faust.schema.version import Checked
 
-__all__ = ["READ_OFTEN", "Outgoing", "is_passed", "outgoing"]
+__all__ = ["Outgoing", "is_passed", "outgoing"]
 
 logger = logging.getLogger(__name__)
 
-READ_OFTEN = (dict, list)
 OTHER_BYTES = (bytearray, memoryview)
 Outgoing = tuple[bytes | None, OpenHeaders]
 
@@ -29,8 +28,7 @@ def outgoing(subject: Subject, value: Any, headers: OpenHeaders, *, compacted: b
     """
     if type(value) in OTHER_BYTES:
         value = bytes(value)
-    if headers is not None and type(headers) not in READ_OFTEN:
-        headers = pairs(headers)
+    headers = reread(headers)
     if compacted and _is_tombstone(value):
         return (subject.latest.dump(value) if isinstance(value, dict) else value), without_version(headers)
     try:
@@ -47,7 +45,7 @@ def outgoing(subject: Subject, value: Any, headers: OpenHeaders, *, compacted: b
 def _is_tombstone(value: Any) -> bool:
     if isinstance(value, dict):
         return is_deleted(value)
-    return value is None or (isinstance(value, bytes) and (is_null(value) or is_tombstone(value)))
+    return value is None or (isinstance(value, bytes) and is_tombstone(value))
 
 
 def is_passed(subject: Subject, value: Any, named: int | None) -> bool:

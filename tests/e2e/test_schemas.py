@@ -1,17 +1,12 @@
 """The event hub's schemas at work: what is refused, and how one grows."""
 
-import signal
-
 import pytest
 
 
 @pytest.fixture(scope="module")
 def worker(hub):
-    worker = hub.start_worker(EVENT_HUB_COLLECT="false")
-    hub.until(hub.processes.index_information, lambda found: "_key_1" in found)
-    yield worker
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    with hub.quiet_worker() as worker:
+        yield worker
 
 
 async def test_every_refused_send_says_why_and_produces_nothing(hub, worker, topics):

@@ -1,7 +1,5 @@
 """Section 3b: ``process.state`` -> the collection ``processes``, as the deployable example does it."""
 
-import signal
-
 import pytest
 
 from prom_faust.dlq.envelope import dlq_topic
@@ -21,11 +19,8 @@ STATE = {
 
 @pytest.fixture(scope="module")
 def worker(hub):
-    worker = hub.start_worker(EVENT_HUB_COLLECT="false")
-    hub.until(hub.processes.index_information, lambda found: "_key_1" in found)
-    yield worker
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    with hub.quiet_worker() as worker:
+        yield worker
 
 
 def document(hub, key):

@@ -5,7 +5,6 @@ The partitioned analyzer of section 4 has a file of its own when it lands.
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,11 +16,8 @@ from tests.support.hub import ROOT
 
 @pytest.fixture(scope="module")
 def worker(hub):
-    worker = hub.start_worker(EVENT_HUB_COLLECT="false")
-    hub.until(hub.processes.index_information, lambda found: "_key_1" in found)
-    yield worker
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    with hub.quiet_worker() as worker:
+        yield worker
 
 
 async def test_a_heartbeat_becomes_a_state_and_a_document(hub, worker, topics):

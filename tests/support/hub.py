@@ -1,9 +1,11 @@
 """The event hub on two servers, with settings that make it quick."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from pymongo import MongoClient
@@ -58,6 +60,15 @@ class Hub:
             )
         self._workers.append(worker)
         return worker
+
+    @contextmanager
+    def quiet_worker(self):
+        """A worker that collects nothing, once it projects; it must end well."""
+        worker = self.start_worker(EVENT_HUB_COLLECT="false")
+        self.until(self.processes.index_information, lambda found: "_key_1" in found)
+        yield worker
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(10) == 0
 
     def _environment(self, settings):
         return {
