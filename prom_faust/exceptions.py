@@ -7,7 +7,9 @@
     │   ├── IndexConflictError    a collection has an index that differs from the one asked for
     │   ├── SchemaError           a schema or its registration is wrong
     │   │   └── IncompatibleSchemaError  a version cannot read, or be read by, the one before it
-    │   └── WebPortError          the address of the worker's web server cannot be had
+    │   ├── WebPortError          the address of the worker's web server cannot be had
+    │   └── GroupError            the worker cannot be a member of its consumer group
+    │       └── DuplicateMemberError  another worker has its name
     ├── SendRefusedError          a send was refused to its caller, and nothing was produced
     │   ├── PayloadInvalidError   its payload does not obey the topic's schema
     │   └── RecordKeyError        it has no key where one is needed, or two that differ
@@ -43,7 +45,9 @@ __all__ = [
     "DeadLetterError",
     "DecodeError",
     "DocumentError",
+    "DuplicateMemberError",
     "Failure",
+    "GroupError",
     "GroupExpiredError",
     "IncompatibleSchemaError",
     "IndexConflictError",
@@ -148,6 +152,14 @@ class RecordKeyError(SendRefusedError):
 
 class WebPortError(ConfigurationError):
     """The worker's web server cannot listen on its address: most often another worker does."""
+
+
+class GroupError(ConfigurationError):
+    """The worker cannot be a member of its consumer group: the broker refuses it, and would every time."""
+
+
+class DuplicateMemberError(GroupError):
+    """Another worker of the group has the same name; of two, only one can have the homes of that name."""
 
 
 class UnreachableError(PromFaustError):

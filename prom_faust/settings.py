@@ -1,8 +1,8 @@
 """The plugin's settings, frozen; the environment is read here and nowhere else."""
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prom_faust.exceptions import ConfigurationError
@@ -42,6 +42,24 @@ class Settings(BaseSettings):
     startup_timeout: float = Field(
         20.0, gt=0, description="How long servers may be unreachable at start before the worker exits."
     )
+    assignor: Literal["rendezvous", "both", "faust"] = Field(
+        default="rendezvous",
+        description="How partitions get to workers: `rendezvous`, or as Faust does it; `both`, for one deploy, "
+        "to get a running group from one to the other.",
+    )
+    worker_name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="This worker's stable name, which its partitions follow; `consumer_group_instance_id`, else "
+        "the host's name and a number, by default.",
+    )
+    worker_weight: float = Field(
+        1.0, gt=0, le=1000, description="This worker's share of the partitions, in proportion to the others'."
+    )
+    load_factor: float = Field(
+        1.25, ge=1, le=100, description="How many times its fair share a worker may own, at most."
+    )
     write_deadline: float = Field(
         10.0, gt=0, description="How long one call of MongoDB may take before it is tried again."
     )
@@ -53,6 +71,21 @@ class Settings(BaseSettings):
     )
     history_interval: float = Field(
         15.0, gt=0, description="Between two comparisons of the topics with the stored positions."
+    )
+    ops: bool = Field(default=True, description="Serve `/ops` on the worker's web server, and publish its status.")
+    ops_path: str = Field(
+        default="/ops", pattern=r"^/[\w/.-]*[\w.-]$", description="Where the operator's pages are."
+    )
+    ops_token: SecretStr | None = Field(
+        default=None,
+        min_length=8,
+        description="A bearer token that the operator's pages ask for, but not the two for probes.",
+    )
+    status_interval: float = Field(
+        3.0, gt=0, description="Between two publications of this worker's status for the others."
+    )
+    progress_within: float = Field(
+        60.0, gt=0, description="A projection that applies nothing for so long, though it could, is not ready."
     )
     sweep_interval: float = Field(5.0, gt=0, description="Between two removals of old delete markers.")
 

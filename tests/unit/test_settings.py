@@ -1,7 +1,7 @@
 from itertools import product
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.settings import Settings, load_settings
@@ -30,9 +30,23 @@ def test_the_defaults():
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - {"mongo_url"}))
 def test_every_setting_is_read_from_the_environment(name, monkeypatch):
-    value = {"create_topics": False}.get(name, 3)
-    monkeypatch.setenv(f"PROM_FAUST_{name.upper()}", str(value))
+    special = {
+        "create_topics": False,
+        "assignor": "both",
+        "worker_name": "w3",
+        "ops": False,
+        "ops_path": "/operator",
+        "ops_token": SecretStr("a long secret"),
+    }
+    value = special.get(name, 3)
+    given = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    monkeypatch.setenv(f"PROM_FAUST_{name.upper()}", given)
     assert getattr(load_settings(), name) == value
+
+
+def test_secrets_are_not_shown():
+    shown = repr(load_settings(mongo_url="mongodb://u:geheim@h", ops_token="geheim-geheim"))
+    assert "geheim" not in shown
 
 
 def test_the_url_is_the_argument_else_our_variable_else_the_common_one(monkeypatch):
