@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 import faust
 from faust.app.router import Router
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.events import USE_EXISTING_HEADERS, USE_EXISTING_KEY, USE_EXISTING_VALUE, Event
 from faust.exceptions import KeyDecodeError, ValueDecodeError
 from faust.topics import Topic
@@ -16,6 +17,7 @@ from faust.types.tuples import FutureMessage, Message
 from pydantic import BaseModel
 from yarl import URL
 
+from prom_faust.assignment.faust import RendezvousAssignor
 from prom_faust.dlq.faust import Burial
 from prom_faust.exceptions import ConfigurationError, RecordKeyError
 from prom_faust.publish.gate import Gate
@@ -27,6 +29,7 @@ from prom_faust.schema.faust import RecordSkipped, RegistrySchema
 from prom_faust.schema.header import without_version
 from prom_faust.schema.subject import Subject
 from prom_faust.schema.tombstone import is_tombstone
+from prom_faust.tables.faust import warm_table
 
 __all__ = ["GatedEvent", "GatedTopic", "SourceRouter", "install_topics"]
 
@@ -47,8 +50,13 @@ def prom_of(app: Any) -> Plugin:
     return cast(Plugin, app.prom)
 
 
-def install_topics(app: faust.App) -> None:
-    """Let the app make its topics and its router from the classes of this module, once it is configured."""
+def install_topics(app: faust.App, *, rendezvous: bool = True) -> None:
+    """Let the app make its topics, its router and its assignor from our classes, once it is configured.
+
+    Args:
+        app: the app.
+        rendezvous: whether the assignor is ours, unless the app has one of its own.
+    """
 
     def choose(conf: Any) -> None:
         # Not conf.Topic: Faust warns of a setting that is set after it was read.
@@ -58,6 +66,9 @@ def install_topics(app: faust.App) -> None:
             conf.Event = GatedEvent
         if conf._Router is Router:  # noqa: SLF001
             conf.Router = SourceRouter
+        conf.Table = warm_table(conf._Table)  # noqa: SLF001
+        if rendezvous and conf._PartitionAssignor is PartitionAssignor:  # noqa: SLF001
+            conf.PartitionAssignor = RendezvousAssignor
 
     if app.configured:
         choose(app.conf)

@@ -15,6 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, FutureMessage, RecordMetadata
 
 from prom_faust.exceptions import ConfigurationError, TopicError
+from prom_faust.membership.kafka import GroupConsumer, GroupConsumerThread
 from prom_faust.publish.gate import Gate
 from prom_faust.publish.rules import Rules
 from prom_faust.routing.hashing import Routing, partition_of
@@ -182,7 +183,7 @@ class RoutedThreadedProducer(driver.ThreadedProducer):
         )
 
 
-class RoutedConsumer(driver.Consumer):
+class RoutedConsumer(GroupConsumer):
     """Faust's consumer, whose thread is asked where a key belongs: transactions choose the partition first."""
 
     gate: ClassVar[Gate]
@@ -192,7 +193,7 @@ class RoutedConsumer(driver.Consumer):
         return RoutedConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
-class RoutedConsumerThread(driver.AIOKafkaConsumerThread):
+class RoutedConsumerThread(GroupConsumerThread):
     """Faust's consumer thread with our routing."""
 
     def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:

@@ -1,0 +1,209 @@
+"""Faust's consumer as a member of its group: what it offers, what it does when it is refused.
+
+An adapter over private members of Faust 0.15 and aiokafka 0.14: the consumer that Faust's driver makes, and the
+errors that aiokafka's coordinator keeps for a caller that Faust does not have. A worker that was refused would
+otherwise stay up and do nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable
+from typing import Any, cast
+
+import faust
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from faust.transport.drivers import aiokafka as driver
+from mode import Service
+
+from prom_faust.assignment.faust import RendezvousAssignor
+from prom_faust.assignment.wire import Identity
+from prom_faust.clients import Clients
+from prom_faust.exceptions import PromFaustError
+from prom_faust.membership.refusal import duplicate, refusal
+from prom_faust.membership.service import end_worker
+from prom_faust.membership.tasks import successor
+
+__all__ = ["GroupConsumer", "GroupConsumerThread", "install_membership"]
+
+logger = logging.getLogger(__name__)
+
+FETCH_WAIT_MS = 100
+"""The longest wait of a fetch without records. Faust's 1,500 holds up every request behind it on its connection:
+after a rebalance those for the offsets, several times."""
+IDLE_SECONDS = 0.1
+"""How long the fetcher waits before it looks again at which partitions are resumed."""
+WATCH_SECONDS = 0.5
+PATIENCE_SECONDS = 10.0
+"""How long an error may stand that trying again may mend."""
+
+
+def install_membership(app: faust.App) -> None:
+    """Let the app's consumer, when it is made, be ours; for apps that have our assignor and nothing else of us."""
+    build = app._new_transport  # noqa: SLF001 - the only place where the consumer's class is chosen
+
+    def new_transport() -> Any:
+        transport = build()
+        if isinstance(transport, driver.Transport) and not issubclass(transport.Consumer, GroupConsumer):
+            cast(Any, transport).Consumer = GroupConsumer  # on the instance: another app keeps its own
+        return transport
+
+    app._new_transport = new_transport  # type: ignore[method-assign] # noqa: SLF001 - see above
+
+
+def _on_after_configured(app: Any, **_: Any) -> None:
+    """``App(PartitionAssignor="prom_faust:RendezvousAssignor")`` counts in every app, also without tables."""
+    if issubclass(app.conf.PartitionAssignor, RendezvousAssignor):
+        install_membership(app)
+
+
+cast(Any, faust.App.on_after_configured).connect(_on_after_configured)
+
+
+class GroupListener(driver.ConsumerRebalanceListener):
+    """Faust's listener; it keeps the history, and ends a worker that has to make room for another."""
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> Awaitable[None]:
+        """A rebalance begins."""
+        thread = cast(GroupConsumerThread, self._thread)
+        if (assignor := thread.rendezvous) is not None:
+            assignor.history.revoked()
+        # Faust's part must begin at once, and not in the coroutine.
+        return self._revoked(thread, super().on_partitions_revoked(revoked))
+
+    @staticmethod
+    async def _revoked(thread: "GroupConsumerThread", faults: Awaitable[None]) -> None:
+        await faults
+        await thread.make_room()
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """A rebalance ends."""
+        thread = cast(GroupConsumerThread, self._thread)
+        if (assignor := thread.rendezvous) is not None:
+            assignor.settled(thread.coordinator.generation)
+            if assignor.refused is not None:
+                thread.end(duplicate(thread.group, assignor.refused))
+                return  # it would ask the worker's loop, which ends
+        await super().on_partitions_assigned(assigned)
+
+
+class GroupConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread: it offers the assignors, and sees what the group's coordinator says."""
+
+    _watching: asyncio.Task[None] | None = None
+    _was_member = False
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return str(self.app.conf.id)
+
+    @property
+    def rendezvous(self) -> RendezvousAssignor | None:
+        """Our assignor, if the app has it."""
+        assignor = self.app.assignor
+        return assignor if isinstance(assignor, RendezvousAssignor) else None
+
+    @property
+    def coordinator(self) -> Any:
+        """The group's coordinator."""
+        return self._ensure_consumer()._coordinator  # noqa: SLF001 - aiokafka shows it nowhere else
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - Faust has no setting for it
+        if (assignor := self.rendezvous) is not None:
+            # Without tables and standbys Faust would pass its setting over.
+            consumer._partition_assignment_strategy = assignor.offers(self._assignor)  # noqa: SLF001
+            self._assignor = assignor
+        return consumer
+
+    async def on_start(self) -> None:
+        """Begin to watch, in the thread, as soon as there is something to watch."""
+        await super().on_start()
+        if not self.app.client_only:
+            self._watching = asyncio.create_task(self._watch())
+
+    async def on_thread_stop(self) -> None:
+        """The thread ends."""
+        if self._watching is not None:
+            self._watching.cancel()
+        await super().on_thread_stop()
+
+    async def _watch(self) -> None:
+        standing = 0.0
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            coordinator = self.coordinator
+            self._was_member = self._was_member or coordinator.generation > 0
+            error = coordinator._pending_exception  # noqa: SLF001 - Faust never asks for it
+            if error is None and coordinator._coordination_task.done():  # noqa: SLF001
+                error = coordinator._coordination_task.exception()  # noqa: SLF001
+            standing = 0.0 if error is None else standing + WATCH_SECONDS
+            if error is None:
+                continue
+            if (fatal := refusal(self.group, error)) is not None:
+                self.end(fatal)
+                return
+            if standing >= PATIENCE_SECONDS:
+                logger.warning("group %s: %r; the worker tries again to join", self.group, error)
+                self._try_again(coordinator)
+                standing = 0.0
+
+    def _try_again(self, coordinator: Any) -> None:
+        try:
+            coordinator.check_errors()  # takes the error away, so that the coordinator goes on
+        except KafkaError as error:
+            logger.debug("taken: %r", error)
+
+    async def make_room(self) -> None:
+        """End a static member that was replaced by another process, instead of replacing that one in turn.
+
+        Kafka lets the member that joined last have a ``group.instance.id``. Both would take it back for ever.
+        """
+        assignor, coordinator = self.rendezvous, self.coordinator
+        replaced = self._was_member and coordinator.generation < 0
+        if assignor is None or not replaced or self.app.conf.consumer_group_instance_id is None:
+            return
+        other = await self._successor(assignor.identity)
+        if other is None:
+            return
+        reason = f"a worker that started later, {other.url}, has joined with its consumer_group_instance_id"
+        self.end(duplicate(self.group, reason))
+        coordinator._do_rejoin_group = _stay_out  # noqa: SLF001 - to join again would put the other one out
+
+    async def _successor(self, identity: Identity) -> Identity | None:
+        try:
+            return await successor(Clients(cast(faust.App, self.app)), self.group, identity)
+        except (KafkaError, OSError, TimeoutError) as error:
+            logger.warning("cannot see who else is in group %s: %r", self.group, error)
+            return None
+
+    def end(self, error: PromFaustError) -> None:
+        """End the worker; from this thread."""
+        self.app.loop.call_soon_threadsafe(end_worker, cast(Service, self.app), error)
+
+
+async def _stay_out(_subscription: Any) -> bool:
+    """Instead of joining the group: no success, at the pace at which aiokafka tries again."""
+    await asyncio.sleep(WATCH_SECONDS)
+    return False
+
+
+class GroupConsumer(driver.Consumer):
+    """Faust's consumer with our thread."""
+
+    RebalanceListener = GroupListener
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        # After a rebalance Faust lets records flow before it resumes the partitions, and then sleeps for a second,
+        # or waits as long for a record of a standby, before it looks at them again.
+        while self.flow_active and not self.should_stop and not self._fetchable():
+            await self.sleep(IDLE_SECONDS)
+        return await super()._wait_next_records(min(timeout, IDLE_SECONDS))
+
+    def _fetchable(self) -> bool:
+        return self.app.client_only or bool(self._get_active_partitions())
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return GroupConsumerThread(self, loop=self.loop, beacon=self.beacon)
