@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-pyproject
 BENCH_STAMP := $(VENV)/.made-for-bench
 
-.PHONY: help demo test bench check lint types format clean
+.PHONY: help demo test bench check lint types format clean chromium
 
 help:
 	@echo "make demo    a live MongoDB view of this machine's processes (DURATION=30 ends by itself)"
@@ -20,13 +20,13 @@ $(STAMP): pyproject.toml
 	@echo "making $(VENV) (about 20 s with a warm pip cache, a minute without)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable ".[local]" --group dev
+	@$(BIN)/python -m pip install --quiet --editable ".[local,agents]" --group dev
 	@touch $(STAMP)
 
 demo: $(STAMP)
 	@$(BIN)/python -m agents.demo $(if $(DURATION),--duration $(DURATION))
 
-test: $(STAMP)
+test: $(STAMP) chromium
 	@$(MAKE) --no-print-directory check
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
@@ -34,6 +34,13 @@ else
 	@$(BIN)/python -m pytest -n 2 -m "not alone"
 	@$(BIN)/python -m pytest -m alone
 endif
+
+# The page of /ops is tested in a real browser.
+chromium:
+	@command -v chromium > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && \
+	  echo "installing Debian's chromium, for the page of /ops" && \
+	  (apt-get install -y -qq chromium || { apt-get update -qq && apt-get install -y -qq chromium; }) > /dev/null; } || \
+	  { echo "the page of /ops is tested in a browser: install the package chromium"; exit 1; }
 
 $(BENCH_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --group bench

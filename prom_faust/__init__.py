@@ -4,9 +4,12 @@ Start with :func:`install`; everything public is named here.
 """
 
 from prom_faust.app import Prom, install
+from prom_faust.assignment.coordinator import PartitionCoordinator
+from prom_faust.assignment.faust import RendezvousAssignor
 from prom_faust.exceptions import PayloadInvalidError
 from prom_faust.lane.batch import Batch
 from prom_faust.lane.record import Record
+from prom_faust.partitioned.event import PartitionedEvent
 from prom_faust.routing.hashing import partition_of
 from prom_faust.schema.faust import RegistryCodec, RegistrySchema
 from prom_faust.schema.registry import SchemaRegistry
@@ -17,12 +20,15 @@ __all__ = [
     "Batch",
     "ChangelogOptions",
     "Index",
+    "PartitionCoordinator",
+    "PartitionedEvent",
     "PayloadInvalidError",
     "Projection",
     "Prom",
     "Record",
     "RegistryCodec",
     "RegistrySchema",
+    "RendezvousAssignor",
     "SchemaRegistry",
     "install",
     "partition_of",

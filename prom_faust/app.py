@@ -11,14 +11,23 @@ from pydantic import BaseModel
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from prom_faust.assignment.coordinator import PartitionCoordinator
+from prom_faust.assignment.handover import Hook
 from prom_faust.boot import Preflight, PreflightFirst
 from prom_faust.cli.faust import register_commands
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.faust import Burial
 from prom_faust.exceptions import ConfigurationError
-from prom_faust.lane.agent import BatchAgent, BatchFun
+from prom_faust.lane.agent import BatchAgent, BatchFun, DeliveryAgent
 from prom_faust.lane.service import Lane, LaneOptions
+from prom_faust.ops.app import install_ops
+from prom_faust.ops.pages import Pages
+from prom_faust.ops.status import TOPIC as STATUS_TOPIC
+from prom_faust.ops.status import status_spec
+from prom_faust.partitioned.event import Handler, PartitionedEvent
+from prom_faust.partitioned.faust import Stop, Subscribed, Subscriptions
+from prom_faust.partitioned.options import PartitionedOptions
 from prom_faust.publish.faust import install_topics
 from prom_faust.publish.gate import Gate
 from prom_faust.publish.kafka import install_transport
@@ -53,6 +62,8 @@ class Prom:
         registry: what the topics may carry.
         projections: the projections, by collection.
         lanes: the lanes of batch agents, by agent name.
+        coordinators: coordinators of this process that ``/ops/coordinators`` shows.
+        ops: the operator's pages, or None where the app has none.
     """
 
     app: faust.App
@@ -64,9 +75,12 @@ class Prom:
     burial: Burial
     projections: dict[str, Projection] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=dict)
+    coordinators: list[PartitionCoordinator] = field(default_factory=list)
+    ops: Pages | None = None
     _topics: dict[str, _Declared] = field(default_factory=dict)
     _sources: dict[str, TopicSpec] = field(default_factory=dict)
     _database: Any = None
+    _partitioned: Subscriptions = field(default_factory=Subscriptions)
 
     @property
     def database(self) -> Any:
@@ -304,11 +318,159 @@ class Prom:
 
         return decorate
 
+    def subscribe_partitioned(
+        self,
+        topic: faust.Topic | str,
+        handler: Handler,
+        *,
+        group: str,
+        partitions: int | None = None,
+        member_id: str | None = None,
+        key_of: PayloadKey | None = None,
+        ttl: float = 15.0,
+        rebalance_every: float = 3.0,
+        coordinator: PartitionCoordinator | None = None,
+        on_assigned: Hook | None = None,
+        on_revoked: Hook | None = None,
+    ) -> Stop:
+        """Hand a topic's records to a handler one by one, from latest, in order within a logical partition.
+
+        Each logical partition has one owner in the group at any time, whatever happens to the workers. A record is
+        done when the handler has returned. If it raises, the record and what is behind it in its partition come
+        again after a pause, and the other partitions go on. Records that cannot be read go to ``<topic>.dlq``;
+        nulls, and tombstones of a compacted topic, are skipped.
+
+        Where ``partitions`` is another number than the topic has, or the keys are not at home by jump hash, the
+        records pass through an internal topic with that many partitions.
+
+        Called before the worker starts it begins with the worker, else at once.
+
+        Args:
+            topic: a declared topic, another Faust topic, or a name.
+            handler: gets each :class:`~prom_faust.PartitionedEvent`; sync or async.
+            group: the consumer group. It begins with what is sent after its first assignment.
+            partitions: how many logical partitions there are; those of the topic by default.
+            member_id: this member's stable name in the group; the worker's by default. Two of one process differ.
+            key_of: the field of a payload, or a function of it, that chooses the logical partition; the record key
+                by default, and where there is none ``topic:partition:offset``.
+            ttl: seconds after which the group takes a silent member for dead.
+            rebalance_every: seconds between two heartbeats: how soon a member hears of a rebalance.
+            coordinator: shares the partitions among members of this process, instead of Kafka's group.
+            on_assigned: is called with the logical partitions that this member gets, before their first event; sync
+                or async. With Kafka's groups a rebalance takes all back first, so these are all that it has; with
+                ``coordinator=`` only what changes hands is named.
+            on_revoked: is called with those that it gives back, when no handler is at work on them any more.
+
+        Returns:
+            An async function that leaves the group at once: the handler at work returns first.
+
+        Raises:
+            ConfigurationError: options that cannot be, or the group has such a member in this process already.
+        """
+        options = PartitionedOptions(
+            topic=self._source(topic),
+            group=group,
+            partitions=partitions,
+            member_id=member_id,
+            key_of=key_of,
+            ttl=ttl,
+            rebalance_every=rebalance_every,
+            on_assigned=on_assigned,
+            on_revoked=on_revoked,
+        )
+        return self._subscribe(options, handler, coordinator).stop
+
+    def start_partitioned(
+        self,
+        topic: faust.Topic | str,
+        group: str,
+        member_id: str | None,
+        partitions: int | None,
+        handler: Handler,
+        **options: Any,
+    ) -> Stop:
+        """``subscribe_partitioned`` with what it needs in this order; it takes the same further options."""
+        return self.subscribe_partitioned(
+            topic, handler, group=group, member_id=member_id, partitions=partitions, **options
+        )
+
+    def partitioned_agent(
+        self,
+        topic: faust.Topic | str,
+        *,
+        group: str,
+        partitions: int | None = None,
+        member_id: str | None = None,
+        key_of: PayloadKey | None = None,
+        ttl: float = 15.0,
+        rebalance_every: float = 3.0,
+        coordinator: PartitionCoordinator | None = None,
+        on_assigned: Hook | None = None,
+        on_revoked: Hook | None = None,
+        name: str | None = None,
+    ) -> Callable[[Callable[[PartitionedEvent], Any]], DeliveryAgent]:
+        """Make an agent that gets events one by one; all is as in ``subscribe_partitioned``.
+
+        Args:
+            topic: see there.
+            group: see there.
+            partitions: see there.
+            member_id: see there.
+            key_of: see there.
+            ttl: see there.
+            rebalance_every: see there.
+            coordinator: see there.
+            on_assigned: see there.
+            on_revoked: see there.
+            name: the agent's name; the function's by default.
+
+        Example::
+
+            @prom.partitioned_agent(states, group="analyzers", partitions=8)
+            async def analyze(event):
+                await findings.send(key=event.key, value=score(event.value))
+        """
+        options = PartitionedOptions(
+            topic=self._source(topic),
+            group=group,
+            partitions=partitions,
+            member_id=member_id,
+            key_of=key_of,
+            ttl=ttl,
+            rebalance_every=rebalance_every,
+            on_assigned=on_assigned,
+            on_revoked=on_revoked,
+        )
+
+        def decorate(fun: Callable[[PartitionedEvent], Any]) -> DeliveryAgent:
+            agent_name = name or f"{fun.__module__}.{fun.__qualname__}"
+            return self._subscribe(options, fun, coordinator, agent_name).agent
+
+        return decorate
+
+    def _subscribe(
+        self,
+        options: PartitionedOptions,
+        handler: Handler,
+        coordinator: PartitionCoordinator | None,
+        name: str | None = None,
+    ) -> Subscribed:
+        topic = options.topic
+        spec = self._topics[topic].spec if topic in self._topics else TopicSpec(topic, create=False)
+        found = self._partitioned.add(
+            self, spec, options, handler, name=name, model=lambda: self._model(topic), coordinator=coordinator
+        )
+        self._sources.update({spec.name: spec for spec in found.specs if spec.name != topic})
+        if coordinator is not None and coordinator not in self.coordinators:
+            self.coordinators.append(coordinator)
+        return found
+
     def specs(self) -> list[TopicSpec]:
         """Every topic that must be there at start; a projection sees to its dead-letter topic itself."""
         declared = {name: declared.spec for name, declared in self._topics.items()}
         letters = {dlq_topic(name): dead_letter_spec(dlq_topic(name)) for name in declared}
-        return list((letters | self._sources | declared).values())
+        status = {} if self.ops is None else {STATUS_TOPIC: status_spec()}
+        return list((status | letters | self._sources | declared).values())
 
     def expectations(self) -> list[Expectation]:
         """How the keys of the declared topics should lie."""
@@ -373,9 +535,11 @@ def install(
     preflight = Preflight(
         clients, loaded, prom.specs, lambda: list(prom.projections.values()), prom.expectations, burial
     )
+    if loaded.ops:
+        prom.ops = install_ops(prom)
     app.boot_strategy = PreflightFirst(cast(BootStrategy, app.boot_strategy), preflight)
     install_transport(app, gate)
-    install_topics(app)
+    install_topics(app, rendezvous=loaded.assignor != "faust")
     register_commands(prom)
     return prom
 

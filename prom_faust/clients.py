@@ -5,11 +5,13 @@ configured once, where Faust users configure it.
 """
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.group import JoinGroupRequest
 from faust import transport
 from faust.transport.drivers.aiokafka import Transport, credentials_to_aiokafka_auth, server_list
 from faust.types.settings import Settings as FaustSettings
@@ -17,7 +19,7 @@ from yarl import URL
 
 from prom_faust.exceptions import ConfigurationError
 
-__all__ = ["Clients", "check_brokers"]
+__all__ = ["Clients", "check_brokers", "join_once"]
 
 FETCH_BYTES = 16 * 1024 * 1024
 """The most bytes of one fetch response."""
@@ -55,7 +57,14 @@ class Clients:
         }
 
     def group_consumer(
-        self, group: str, assignors: Sequence[Any], metadata_max_age: float
+        self,
+        group: str,
+        assignors: Sequence[Any],
+        metadata_max_age: float,
+        *,
+        heartbeat_interval: float | None = None,
+        session_timeout: float | None = None,
+        static: bool = True,
     ) -> AIOKafkaConsumer:
         """A member of a consumer group. It never commits and never resets an offset by itself.
 
@@ -63,17 +72,22 @@ class Clients:
             group: the group's id.
             assignors: partition assignors, in order of preference.
             metadata_max_age: seconds after which a changed partition count is seen.
+            heartbeat_interval: seconds; the app's by default.
+            session_timeout: seconds; the app's by default.
+            static: whether the app's ``consumer_group_instance_id`` makes it a static member.
         """
         conf = self.app.conf
+        heartbeat_interval = heartbeat_interval or conf.broker_heartbeat_interval
+        session_timeout = session_timeout or conf.broker_session_timeout
         return AIOKafkaConsumer(
             **self.common(),
             group_id=group,
-            group_instance_id=conf.consumer_group_instance_id,
+            group_instance_id=conf.consumer_group_instance_id if static else None,
             enable_auto_commit=False,
             auto_offset_reset="none",
             partition_assignment_strategy=tuple(assignors),
-            session_timeout_ms=int(conf.broker_session_timeout * 1000),
-            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            session_timeout_ms=int(session_timeout * 1000),
+            heartbeat_interval_ms=int(heartbeat_interval * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 300.0) * 1000),
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
@@ -120,6 +134,28 @@ class Clients:
             request_timeout: seconds for one request.
         """
         return AIOKafkaAdminClient(**self.common(), request_timeout_ms=int(request_timeout * 1000))
+
+
+def join_once(consumer: AIOKafkaConsumer) -> None:
+    """Let a started consumer that offers several assignors join its group with one request.
+
+    aiokafka 0.14 sends a JoinGroup for each of them, the first with one protocol, the next with two, and takes the
+    answer to the last one only. Every join then is two rebalances, and members that join together may never meet
+    in one of them.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - the client has no word for it
+    send, offered = coordinator._send_req, len(coordinator._assignors)  # noqa: SLF001
+
+    async def send_whole(request: Any) -> Any:
+        if isinstance(request, JoinGroupRequest) and len(request._group_protocols) < offered:  # noqa: SLF001
+            return _NOT_SENT
+        return await send(request)
+
+    coordinator._send_req = send_whole  # noqa: SLF001
+
+
+_NOT_SENT = SimpleNamespace(error_code=0)
+"""In place of an answer that nobody reads."""
 
 
 def check_brokers(conf: FaustSettings) -> None:

@@ -37,7 +37,8 @@ def decide(
     """Decide what every member gets.
 
     Of several members with one name, the one whose process started first takes part, and the others are told why
-    they do not. A member without a readable frame counts under its member id, which a restart does not keep.
+    they do not. Two of one process are a client and its successor; the next rebalance has only one of them. A
+    member without a readable frame counts under its member id, which a restart does not keep.
 
     Args:
         subscriptions: member id to its subscription.
@@ -70,7 +71,9 @@ def decide(
     decisions: dict[str, Decision] = {}
     for member_id, identity in identities.items():
         if member_id not in taking_part:
-            decisions[member_id] = Decision({}, {}, names, refused=_refusal(holders[identity.name][1]))
+            decisions[member_id] = Decision(
+                {}, {}, names, refused=_refusal(identity, holders[identity.name][1])
+            )
             continue
         mine = shares(homes, identity.name)
         decisions[member_id] = Decision(
@@ -87,7 +90,11 @@ def _holders(identities: Mapping[str, Identity]) -> dict[str, tuple[str, Identit
     return {identity.name: (member_id, identity) for member_id, identity in latest_first}
 
 
-def _refusal(holder: Identity) -> str:
+def _refusal(identity: Identity, holder: Identity) -> str | None:
+    if identity.process and identity.process == holder.process:
+        return (
+            None  # a client that the worker has replaced, and whose last request is still there: it will go
+        )
     where = f", {holder.url}," if holder.url else ""
     return f"another worker{where} has the name {holder.name} in this group, and started earlier"
 

@@ -16,7 +16,7 @@ from mode.utils.queues import FlowControlEvent, ThrowableQueue
 from prom_faust.exceptions import AgentCrashedError, ConfigurationError, RevokedError
 from prom_faust.lane.batch import Batch
 
-__all__ = ["BatchAgent", "BatchFun", "Deliveries", "Delivery"]
+__all__ = ["BatchAgent", "BatchFun", "Deliveries", "Delivery", "DeliveryAgent"]
 
 MAX_RESTARTS = 1_000_000.0
 
@@ -88,25 +88,22 @@ class BatchChannel(Channel[Any]):
         return "<batches>"
 
 
-class BatchAgent(faust.Agent):
-    """A Faust agent whose stream gives batches.
+class DeliveryAgent(faust.Agent):
+    """A Faust agent whose stream gives deliveries: what becomes of them is for its ``_run`` to say.
 
     Args:
-        fun: ``async def work(batches)``, which iterates and does not yield.
         app: the Faust app.
         name: the agent's name.
-        concurrency: how many batches, of different partitions, are worked on at once.
+        concurrency: how many actors it has.
     """
 
-    def __init__(
-        self, fun: BatchFun, *, app: faust.App, name: str, concurrency: int = 1, **kwargs: Any
-    ) -> None:
-        if kwargs.get("sink"):
-            raise ConfigurationError(f"agent {name}: a batch agent does not yield, so it takes no sink=")
-        self.batch_fun = fun
+    def __init__(self, *, app: faust.App, name: str, concurrency: int = 1, **kwargs: Any) -> None:
         super().__init__(
             self._run, app=app, name=name, channel=BatchChannel(app), concurrency=concurrency, **kwargs
         )
+
+    async def _run(self, stream: Any) -> None:
+        raise NotImplementedError
 
     def _new_supervisor(self) -> SupervisorStrategyT:
         # mode ends the worker at the second crash within a hundredth of a second. A batch whose agent crashed is
@@ -125,6 +122,25 @@ class BatchAgent(faust.Agent):
     async def deliver(self, delivery: Delivery) -> None:
         """Put one batch into the agent's channel."""
         await cast(BatchChannel, self.channel).put(delivery)
+
+
+class BatchAgent(DeliveryAgent):
+    """A Faust agent whose stream gives batches.
+
+    Args:
+        fun: ``async def work(batches)``, which iterates and does not yield.
+        app: the Faust app.
+        name: the agent's name.
+        concurrency: how many batches, of different partitions, are worked on at once.
+    """
+
+    def __init__(
+        self, fun: BatchFun, *, app: faust.App, name: str, concurrency: int = 1, **kwargs: Any
+    ) -> None:
+        if kwargs.get("sink"):
+            raise ConfigurationError(f"agent {name}: a batch agent does not yield, so it takes no sink=")
+        self.batch_fun = fun
+        super().__init__(app=app, name=name, concurrency=concurrency, **kwargs)
 
     async def _run(self, stream: Any) -> None:
         deliveries = Deliveries(stream)

@@ -34,13 +34,25 @@ class Share:
         token: ownership at the time the batch was made.
         records: in offset order; held ones of earlier batches first.
         held: offset to reason, said by the agent.
-        put_back: why the whole share is to come again, or None.
+        put_back: why the share is to come again, or None.
+        put_back_from: the offset from which on it is to come again; None for all of it.
+        pause: seconds until then; None where the lane's ``retry_after`` is right.
+        done_to: while the agent works: everything of the partition before this offset is done, and may be
+            committed before the batch is. None where it says nothing of it.
     """
 
     token: Token
     records: Sequence[Record]
     held: dict[int, str] = field(default_factory=dict)
     put_back: PromFaustError | None = None
+    put_back_from: int | None = None
+    pause: float | None = None
+    done_to: int | None = None
+
+    def clear(self) -> None:
+        """Forget what the agent has said: the share is given to it again."""
+        self.held.clear()
+        self.put_back = self.put_back_from = self.pause = self.done_to = None
 
 
 class Batch:
@@ -53,7 +65,7 @@ class Batch:
         leased: whether the group still counts on this process, as far as it can know by itself.
     """
 
-    __slots__ = ("_clock", "_held_since", "_leased", "shares", "waiting")
+    __slots__ = ("_clock", "_held_since", "_leased", "landing", "shares", "waiting")
 
     def __init__(
         self,
@@ -66,6 +78,8 @@ class Batch:
         self.shares = dict(shares)
         self.waiting = False
         """Set while the work waits for a server: a revocation need not wait for it then."""
+        self.landing = False
+        """Set when partitions are being given back: who works record by record should put back what is left."""
         self._held_since = held_since
         self._clock = clock
         self._leased = leased
@@ -89,7 +103,9 @@ class Batch:
             RevokedError: one was revoked: stop, its new owner reads the records again.
         """
         if not self._leased():
-            raise RevokedError("this process stood still for a session: others may own its partitions")
+            raise RevokedError(
+                "nothing was heard of this process for a session: others may own its partitions"
+            )
         for partition, share in self.shares.items():
             if not share.token.valid:
                 raise RevokedError(f"{partition} was revoked while its batch was in flight")
@@ -108,11 +124,21 @@ class Batch:
         since = self._held_since.get((TopicPartition(record.topic, record.partition), record.offset))
         return 0.0 if since is None else self._clock() - since
 
-    def put_back(self, partition: TopicPartition, error: PromFaustError) -> None:
-        """Let the partition's whole share come again after a pause; the others go on.
+    def put_back(
+        self,
+        partition: TopicPartition,
+        error: PromFaustError,
+        *,
+        since: int | None = None,
+        pause: float | None = None,
+    ) -> None:
+        """Let the partition's share come again after a pause; the other partitions go on.
 
         Args:
             partition: one of this batch.
             error: why; shown to operators.
+            since: the offset from which on it comes again, what is before it being done; None for all of it.
+            pause: seconds; None for the lane's ``retry_after``.
         """
-        self.shares[partition].put_back = error
+        share = self.shares[partition]
+        share.put_back, share.put_back_from, share.pause = error, since, pause

@@ -103,17 +103,19 @@ class Partition:
         Args:
             share: the share as the agent left it.
             now: monotonic seconds.
-            retry_after: seconds until held or put back records come again.
+            retry_after: seconds until held or put back records come again, where the share says nothing else.
 
         Returns:
             The offset that may be committed: everything before it is done.
         """
         self.in_flight = False
         self.error = share.put_back
-        if share.put_back is not None:
-            again: list[Record] = list(share.records)
-        else:
-            again = [record for record in share.records if record.offset in share.held]
+        since_offset = share.put_back_from or 0
+        again: list[Record] = [
+            record
+            for record in share.records
+            if record.offset in share.held or (share.put_back is not None and record.offset >= since_offset)
+        ]
         self._held = again
         since = self.held_since
         # To be put back is not to be held: `unique_wait` bounds the age of a hold.
@@ -122,5 +124,6 @@ class Partition:
             for record in again
             if record.offset in share.held or record.offset in since
         }
-        self._retry_at = now + retry_after if again else None
+        pause = retry_after if share.pause is None else share.pause
+        self._retry_at = now + pause if again else None
         return again[0].offset if again else self._taken_to + 1

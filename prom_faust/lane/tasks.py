@@ -1,7 +1,7 @@
 """Batches in flight, as tasks: each is put together, seen through the agent, and taken in again.
 
-A lane has as many slots as its agent has actors, and every partition belongs to one slot, so that two batches of
-a partition are never in flight at once.
+Every partition belongs to one of the lane's slots, and a slot has one batch in flight at most, so that two batches
+of a partition never are.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 
 from prom_faust.backoff import Backoff
-from prom_faust.lane.agent import BatchAgent, Delivery
+from prom_faust.lane.agent import Delivery, DeliveryAgent
 from prom_faust.lane.batch import Batch, Share
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import TopicPartition
@@ -24,8 +24,9 @@ class Flights:
     """The batches in flight of one lane.
 
     Args:
-        agent: works on them; its concurrency is the number of slots.
+        agent: works on them.
         partitions: the owned partitions; the lane adds and removes them.
+        slots: how many batches may be in flight.
         batch: the most records in one batch.
         max_bytes: the most bytes of records in one batch.
         retry_after: seconds until held and put-back records come again.
@@ -36,9 +37,10 @@ class Flights:
 
     def __init__(
         self,
-        agent: BatchAgent,
+        agent: DeliveryAgent,
         partitions: Mapping[TopicPartition, Partition],
         *,
+        slots: int,
         batch: int,
         max_bytes: int,
         retry_after: float,
@@ -54,8 +56,10 @@ class Flights:
         self._done = done
         self._leased = leased
         self._label = label
-        self._slots = [_Slot() for _ in range(agent.concurrency)]
+        self._slots = [_Slot() for _ in range(slots)]
         self._landing = False
+        self._known: list[TopicPartition] = []
+        self._order: list[TopicPartition] = []
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -76,8 +80,10 @@ class Flights:
 
     def of_slot(self, index: int) -> list[Partition]:
         """The partitions of one slot, the one that waited longest first."""
-        names = sorted(self._partitions)
-        mine = [self._partitions[name] for name in names[index :: len(self._slots)]]
+        known = list(self._partitions)
+        if known != self._known:
+            self._known, self._order = known, sorted(known)
+        mine = [self._partitions[name] for name in self._order[index :: len(self._slots)]]
         return sorted(mine, key=lambda partition: partition.served_at)
 
     def _next_ready(self, index: int) -> float:
@@ -121,14 +127,14 @@ class Flights:
         backoff = Backoff()
         while all(share.token.valid for share in shares.values()):
             for share in shares.values():
-                share.held.clear()
-                share.put_back = None
+                share.clear()
             batch = Batch(
                 shares,
                 held_since=held_since,
                 clock=asyncio.get_running_loop().time,
                 leased=self._leased,
             )
+            batch.landing = self._landing
             slot.delivery = Delivery(batch)
             await self._agent.deliver(slot.delivery)
             await asyncio.wait([slot.delivery.done])
@@ -158,6 +164,13 @@ class Flights:
         for slot in self._slots:
             slot.wakeup.set()
 
+    def progress(self) -> None:
+        """Let what batches in flight have done so far be committed, where their agent says it."""
+        for slot in self._slots:
+            for name, share in slot.shares.items():
+                if share.done_to is not None and share.token.valid:
+                    self._done(name, share.done_to)
+
     async def land(self, *, finish: float, cancel: float) -> None:
         """Finish the batches in flight, or cancel them; no other starts meanwhile. Invalidates all ownership.
 
@@ -167,7 +180,10 @@ class Flights:
         """
         self._landing = True
         try:
+            for slot in self._slots:
+                slot.land()
             await self._wait([slot for slot in self._slots if not slot.waiting], finish)
+            self.progress()
             for partition in self._partitions.values():
                 partition.token.valid = False
             for slot in self._slots:
@@ -196,6 +212,16 @@ class _Slot:
     def waiting(self) -> bool:
         """Whether its batch waits for a server, so that a revocation need not wait for the batch."""
         return self.delivery is not None and self.delivery.batch.waiting
+
+    @property
+    def shares(self) -> Mapping[TopicPartition, Share]:
+        """What is in flight."""
+        return {} if self.delivery is None or self.delivery.done.done() else self.delivery.batch.shares
+
+    def land(self) -> None:
+        """Let the agent know that it should come to an end."""
+        if self.delivery is not None:
+            self.delivery.batch.landing = True
 
     async def wait(self, timeout: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -18,7 +18,7 @@ from mode import Service
 
 from prom_faust.assignment.faust import RendezvousAssignor
 from prom_faust.assignment.wire import Identity
-from prom_faust.clients import Clients
+from prom_faust.clients import Clients, join_once
 from prom_faust.exceptions import PromFaustError
 from prom_faust.membership.refusal import duplicate, refusal
 from prom_faust.membership.service import end_worker
@@ -122,6 +122,7 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
         """Begin to watch, in the thread, as soon as there is something to watch."""
         await super().on_start()
         if not self.app.client_only:
+            join_once(self._ensure_consumer())
             self._watching = asyncio.create_task(self._watch())
 
     async def on_thread_stop(self) -> None:

@@ -1,6 +1,6 @@
-"""Section 4, its publishing half: heartbeats in, ``process.state`` out, over 8 partitions, ``MONGO_URL``.
+"""Section 4: heartbeats in, ``process.state`` out, over 8 partitions, ``MONGO_URL``, and the group "analyzers".
 
-The partitioned analyzer of section 4 has a file of its own when it lands.
+What the analyzers do, one of them and three, is in ``tests/e2e/test_analyzer.py``.
 """
 
 import json
@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from agents.analyzer import analyze
+from agents.app import prom
 from tests.support.hub import ROOT
 
 
@@ -51,8 +53,18 @@ async def test_a_heartbeat_becomes_a_state_and_a_document(hub, worker, topics):
 
 
 async def test_all_topics_of_the_hub_have_eight_partitions(hub, worker, topics):
-    for name in ("heartbeat.received", "process.silent", "process.state"):
+    for name in ("heartbeat.received", "process.silent", "process.state", "process.finding"):
         assert len(await topics.ends(name)) == 8
+
+
+def test_the_analyzers_share_eight_partitions_with_a_ttl_of_ten_seconds_and_a_beat_every_two_and_a_half():
+    lane = prom.lanes[analyze.name].options
+    assert (lane.topic, lane.group) == ("heartbeat.received", "analyzers")
+    assert (lane.session_timeout, lane.heartbeat_interval) == (10.0, 2.5)
+    assert prom.rules.find(lane.topic).partitions == 8, (
+        "as many as there are analyzers' partitions: no second topic"
+    )
+    assert not [spec.name for spec in prom.specs() if "repartition" in spec.name]
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,24 @@ ROOT = Path(__file__).parents[2]
 
 
 class FaustWorker:
-    """One ``faust worker`` in a process of its own; leaving the context kills it."""
+    """One ``faust worker`` in a process of its own; leaving the context kills it.
 
-    def __init__(self, app: str, log: Path, env: Mapping[str, str], *, folder: Path = ROOT) -> None:
+    Without a port it serves nothing.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        log: Path,
+        env: Mapping[str, str],
+        *,
+        folder: Path = ROOT,
+        web_port: int | None = None,
+    ) -> None:
         self.log = log
         self.folder = folder
-        self._command = [
-            sys.executable, "-m", "faust", "-A", app, "worker", "-l", "info", "--without-web"
-        ]  # fmt: skip
+        web = ["--without-web"] if web_port is None else ["--web-port", str(web_port)]
+        self._command = [sys.executable, "-m", "faust", "-A", app, "worker", "-l", "info", *web]
         self._env = {**os.environ, **env}
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -26,6 +26,8 @@ def test_every_setting_is_in_the_guide(name):
         exceptions.IncompatibleSchemaError,
         exceptions.RoutingMismatchError,
         exceptions.WebPortError,
+        exceptions.GroupError,
+        exceptions.DuplicateMemberError,
         *exceptions.LostHistoryError.__subclasses__(),
     ],
 )

@@ -19,7 +19,8 @@ app = faust.App(
     broker=os.environ["KAFKA_URL"],
     datadir=os.environ["DATADIR"],
     topic_replication_factor=1,
-    broker_session_timeout=10.0,
+    broker_session_timeout=6.0,
+    broker_commit_interval=0.5,
 )
 prom = install(app, registry=registry)
 

@@ -42,6 +42,13 @@ def test_two_of_one_name_and_one_instant_are_told_apart_by_their_ids():
     assert decide(dict(reversed(twins.items())), {"t": 4}) == decide(twins, {"t": 4})
 
 
+def test_a_worker_is_not_refused_for_a_client_of_its_own():
+    twins = {"1": member("a", "t", started=1, process="x"), "2": member("a", "t", started=1, process="x")}
+    decisions = decide(twins, {"t": 4})
+    assert owned(decisions) == {"1": 4, "2": 0}
+    assert decisions["2"].refused is None
+
+
 @pytest.mark.parametrize("frame", [None, b"", b"nonsense", b"PF\x01nonsense"])
 def test_a_member_without_a_readable_frame_counts_under_its_id(frame):
     decisions = decide({"m1": Subscription(("t",), frame), "m2": member("b", "t")}, {"t": 16})

@@ -1,0 +1,1 @@
+"""Reading: what is polled next, as far as the buffers reach."""

@@ -1,0 +1,195 @@
+"""The status topic at work: this worker's status is written again and again, and those of all others are read.
+
+Neither may ever end the worker: without Kafka they wait, with growing pauses, and say so once.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from prom_faust.assignment.identity import worker_identity
+from prom_faust.backoff import Backoff
+from prom_faust.clients import Clients
+from prom_faust.ops.board import Board, Seen
+from prom_faust.ops.clients import ClusterView
+from prom_faust.ops.faust import Observer
+from prom_faust.ops.status import TOPIC, WorkerStatus, decode, encode, key_of, worker_of
+
+__all__ = ["StatusService"]
+
+logger = logging.getLogger(__name__)
+
+WRITE_SECONDS = 5.0
+GOODBYE_SECONDS = 1.0
+POLL_SECONDS = 1.0
+DEAF_INTERVALS = 10.0
+"""After so many intervals without a status of anybody, our own included, the reader begins anew."""
+STATUS = TopicPartition(TOPIC, 0)
+
+
+class StatusService(Service):
+    """Writes and reads the status topic.
+
+    Args:
+        clients: opens the Kafka clients.
+        observer: looks at this worker.
+        cluster: what Kafka says of the groups; closed when the service stops.
+        interval: seconds between two statuses.
+
+    Attributes:
+        board: the last status of every worker.
+        loop_of_app: the event loop that everything of the app runs in; None before the start.
+        reads: whether anybody could look at the board: a worker without a web server needs none.
+    """
+
+    def __init__(
+        self, clients: Clients, observer: Observer, cluster: ClusterView, *, interval: float, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.clients = clients
+        self.observer = observer
+        self.cluster = cluster
+        self.interval = interval
+        self.board = Board(time.time)
+        self.reads = True
+        self.loop_of_app: asyncio.AbstractEventLoop | None = None
+        self._producer: AIOKafkaProducer | None = None
+        self._writing = asyncio.Lock()
+        self._failing = False
+
+    @property
+    def label(self) -> str:
+        """Shown in Faust's service graph."""
+        return f"Status: {TOPIC}"
+
+    async def on_start(self) -> None:
+        """Remember the loop: requests may come from another thread."""
+        self.loop_of_app = asyncio.get_running_loop()
+
+    def workers(self) -> tuple[Seen, ...]:
+        """Every worker of the app; this one as it is right now."""
+        mine = self.observer.status()
+        others = [seen for seen in self.board.workers() if seen.status.worker != mine.worker]
+        return tuple(
+            sorted([*others, Seen(mine, time.time(), silent=False)], key=lambda seen: seen.status.worker)
+        )
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    @Service.task
+    async def _write(self) -> None:
+        backoff = Backoff()
+        while not self.should_stop:
+            try:
+                await self._publish(self.observer.status())
+                for worker in self.board.forget():
+                    await self._put(worker, None)
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._failed(error)
+                await self._close_producer()
+                await self.sleep(max(self.interval, backoff.next()))
+            except Exception:  # what only shows the work must not end it
+                logger.exception("this worker's status cannot be put together")
+                await self.sleep(self.interval)
+            else:
+                if self._failing:
+                    logger.warning("this worker's status is written again")
+                self._failing = False
+                backoff.reset()
+                await self.sleep(self.interval)
+
+    async def _publish(self, status: WorkerStatus) -> None:
+        await self._put(status.worker, encode(status))
+
+    async def _put(self, worker: str, value: bytes | None) -> None:
+        async with self._writing:
+            if self.should_stop and value is not None:
+                return  # after the goodbye
+            async with asyncio.timeout(WRITE_SECONDS):
+                if self._producer is None:
+                    self._producer = self.clients.producer()
+                    await self._producer.start()
+                app = str(self.clients.app.conf.id)
+                await self._producer.send_and_wait(TOPIC, key=key_of(app, worker), value=value, partition=0)
+
+    def _failed(self, error: BaseException) -> None:
+        log = logger.info if self._failing else logger.warning
+        log("this worker's status is not written, so the other workers do not see it: %r", error)
+        self._failing = True
+
+    async def _close_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await producer.stop()
+            except (KafkaError, OSError, TimeoutError) as error:
+                logger.info("the status producer did not close cleanly: %r", error)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    @Service.task
+    async def _read(self) -> None:
+        backoff = Backoff()
+        while self.reads and not self.should_stop:
+            consumer = self.clients.reader()
+            try:
+                await consumer.start()
+                await self._follow(consumer, backoff)
+            except (KafkaError, OSError, TimeoutError) as error:
+                delay = backoff.next()
+                logger.info("the workers' statuses are not read: %r; again in %.1f s", error, delay)
+                await self.sleep(delay)
+            finally:
+                await self._close_reader(consumer)
+
+    async def _follow(self, consumer: AIOKafkaConsumer, backoff: Backoff) -> None:
+        consumer.assign([STATUS])
+        await consumer.seek_to_beginning(STATUS)
+        async with asyncio.timeout(WRITE_SECONDS):
+            old = (await consumer.end_offsets([STATUS]))[STATUS]
+        heard = self.loop.time()
+        while not self.should_stop:
+            fetched = await consumer.getmany(STATUS, timeout_ms=int(POLL_SECONDS * 1000))
+            for record in fetched.get(STATUS, ()):
+                self._take(record, late=record.offset < old)
+            if fetched:
+                heard = self.loop.time()
+                backoff.reset()
+            elif self.loop.time() - heard > DEAF_INTERVALS * self.interval:
+                raise TimeoutError(f"nothing was heard for {DEAF_INTERVALS * self.interval:g} s")
+
+    def _take(self, record: Any, *, late: bool) -> None:
+        worker = worker_of(str(self.clients.app.conf.id), record.key)
+        if worker is None:
+            return
+        status = None if record.value is None else decode(record.value)
+        if status is None and record.value is not None:
+            logger.info("offset %d of %s is no status", record.offset, TOPIC)
+            return
+        self.board.put(worker, status, written_at=record.timestamp / 1000 if late else None)
+
+    async def _close_reader(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await consumer.stop()
+        except (KafkaError, OSError, TimeoutError) as error:
+            logger.info("the status reader did not close cleanly: %r", error)
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    async def on_stop(self) -> None:
+        """Say goodbye, so that nobody waits for this worker to be silent for long enough."""
+        if not self._failing:
+            try:
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await self._put(worker_identity(self.observer.app).name, None)
+            except (KafkaError, OSError, TimeoutError) as error:
+                logger.info("no goodbye: %r", error)
+        await self._close_producer()
+        await self.cluster.close()

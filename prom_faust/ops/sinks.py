@@ -1,0 +1,112 @@
+"""``/ops/sinks``: how far every projection and batch agent is, and what it waits for. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from prom_faust.dlq.envelope import dlq_topic
+from prom_faust.ops.board import Seen
+from prom_faust.ops.groups import GroupState, PartitionProgress
+from prom_faust.ops.status import SinkPartition, SinkStatus
+
+__all__ = ["dead_letters_json", "sinks_json"]
+
+
+def sinks_json(
+    workers: Sequence[Seen], groups: Mapping[str, GroupState], letters: Mapping[str, int | None]
+) -> list[dict[str, Any]]:
+    """Every sink of the app, put together from what its workers say.
+
+    Args:
+        workers: what the workers say.
+        groups: group to what Kafka says, as far as it has.
+        letters: dead-letter topic to the letters on it.
+    """
+    shares: dict[str, list[tuple[str, SinkStatus]]] = {}
+    for seen in workers:
+        for sink in seen.status.sinks:
+            if not seen.silent:
+                shares.setdefault(sink.name, []).append((seen.status.worker, sink))
+    return [_sink(shares[name], groups, letters) for name in sorted(shares)]
+
+
+def _sink(
+    shares: Sequence[tuple[str, SinkStatus]],
+    groups: Mapping[str, GroupState],
+    letters: Mapping[str, int | None],
+) -> dict[str, Any]:
+    about = shares[0][1]
+    state = groups.get(about.group)
+    measured = {
+        each.partition: each for each in (state.partitions if state else ()) if each.topic == about.topic
+    }
+    owned = {part.partition: (worker, part) for worker, sink in shares for part in sink.partitions}
+    partitions = [
+        _partition(number, owned.get(number), measured.get(number)) for number in sorted({*owned, *measured})
+    ]
+    lags = [each["lag"] for each in partitions if each["lag"] is not None]
+    waits = [(worker, sink.waiting) for worker, sink in shares if sink.waiting]
+    stops = [(worker, sink.stopped) for worker, sink in shares if sink.stopped]
+    dead = dlq_topic(about.topic)
+    return {
+        "name": about.name,
+        "what": about.what,
+        "topic": about.topic,
+        "group": about.group,
+        "state": _state(stops, waits, partitions),
+        "waiting": [{"worker": worker, "for": reason} for worker, reason in waits],
+        "stopped": [{"worker": worker, "reason": reason} for worker, reason in stops],
+        "lag": sum(lags),
+        "in_flight": sum(sink.in_flight for _, sink in shares),
+        "buffered": sum(sink.buffered for _, sink in shares),
+        "counts": _sums(sink.counts for _, sink in shares),
+        "dead_letters": {"topic": dead, "letters": letters.get(dead)},
+        "partitions": partitions,
+    }
+
+
+def _state(stops: Sequence[Any], waits: Sequence[Any], partitions: Sequence[Mapping[str, Any]]) -> str:
+    if stops or any(each["problem"] for each in partitions):
+        return "stopped"
+    if waits:
+        return "waiting"
+    if any(each["worker"] is None for each in partitions):
+        return "unowned"
+    return "behind" if any(each["lag"] for each in partitions) else "up to date"
+
+
+def _partition(
+    number: int, owned: tuple[str, SinkPartition] | None, here: PartitionProgress | None
+) -> dict[str, Any]:
+    if owned is not None:
+        worker, part = owned
+        return {
+            "partition": number,
+            "worker": worker,
+            "applied": part.done,
+            "end": part.end,
+            "lag": part.lag,
+            "held": part.held,
+            "problem": part.problem,
+        }
+    return {
+        "partition": number,
+        "worker": None,
+        "applied": here.committed if here else None,
+        "end": here.end if here else None,
+        "lag": here.lag if here else None,
+        "held": 0,
+        "problem": None,
+    }
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def dead_letters_json(letters: Mapping[str, int | None]) -> list[dict[str, Any]]:
+    """Every dead-letter topic and the letters on it; None where Kafka has not said how many."""
+    return [{"topic": topic, "letters": letters[topic]} for topic in sorted(letters)]

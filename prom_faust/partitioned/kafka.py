@@ -1,0 +1,177 @@
+"""The first stage: records to the partitions of a repartition topic; and dead letters, from either stage."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from prom_faust.clients import Clients
+from prom_faust.dlq.envelope import dlq_topic, letter_of
+from prom_faust.dlq.kafka import DeadLetterPublisher
+from prom_faust.exceptions import (
+    DeadLetterError,
+    PromFaustError,
+    RecordError,
+    TopicError,
+    UnreachableError,
+)
+from prom_faust.kafka import ensure_topics
+from prom_faust.lane.batch import Batch, Share
+from prom_faust.lane.record import Record, TopicPartition
+from prom_faust.partitioned.decode import Reader
+from prom_faust.partitioned.source import carried
+from prom_faust.routing.hashing import partition_of
+from prom_faust.settings import Settings
+from prom_faust.topics import dead_letter_spec
+
+__all__ = ["Graveyard", "Repartitioner"]
+
+logger = logging.getLogger(__name__)
+
+SEND_SECONDS = 20.0
+"""How long the records of one partition may take until all replicas have them."""
+
+
+class Graveyard:
+    """Publishes the records that a group cannot read.
+
+    Args:
+        clients: opens the producer.
+        settings: whether topics may be made.
+        group: the letters' consumer.
+        original: gives the record as it was on its own topic.
+    """
+
+    def __init__(
+        self, clients: Clients, settings: Settings, group: str, original: Callable[[Record], Record]
+    ) -> None:
+        self._clients = clients
+        self._settings = settings
+        self._group = group
+        self._original = original
+        self._publisher = DeadLetterPublisher(clients)
+        self._there: set[str] = set()
+
+    async def bury(self, record: Record, error: RecordError) -> DeadLetterError | None:
+        """Publish the letter of a record; gives the error with which that failed."""
+        found = self._original(record)
+        letter = letter_of(found, error, consumer=self._group, died_at=time.time_ns() // 1_000_000)
+        topic = dlq_topic(found.topic)
+        try:
+            if topic not in self._there:
+                await ensure_topics(self._clients, [dead_letter_spec(topic)], self._settings)
+                self._there.add(topic)
+        except (TopicError, UnreachableError) as failure:
+            return DeadLetterError(f"a dead letter could not be published to {topic}: {failure}")
+        failed = (await self._publisher.publish([letter]))[0]
+        if failed is None:
+            logger.warning(
+                "group %s: offset %d of %s[%d] is on the dead-letter topic: %.300s",
+                *(self._group, found.offset, found.topic, found.partition, error),
+            )
+        return failed
+
+    async def close(self) -> None:
+        """Close the producer."""
+        await self._publisher.close()
+
+
+class Repartitioner:
+    """Sends every record to its logical partition, at least once.
+
+    Args:
+        clients: opens the producer, at the first record.
+        reader: finds each record's key.
+        topic: the repartition topic.
+        partitions: how many partitions it has.
+        graveyard: for records whose key cannot be read.
+    """
+
+    def __init__(
+        self, clients: Clients, reader: Reader, *, topic: str, partitions: int, graveyard: Graveyard
+    ) -> None:
+        self._clients = clients
+        self._reader = reader
+        self._topic = topic
+        self._partitions = partitions
+        self._graveyard = graveyard
+        self._producer: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+
+    async def forward(self, batch: Batch) -> None:
+        """Send a batch on, and wait for all replicas.
+
+        Raises:
+            RevokedError: a partition was revoked meanwhile.
+        """
+        batch.check()
+        await asyncio.gather(*(self._forward(batch, name, share) for name, share in batch.shares.items()))
+        batch.check()
+
+    async def _forward(self, batch: Batch, name: TopicPartition, share: Share) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send(share.records)
+        except (TimeoutError, KafkaError, OSError, DeadLetterError) as error:
+            logger.warning("%s waits: its records could not be sent on to %s: %r", name, self._topic, error)
+            batch.put_back(name, _reason(error))
+            await self.close()
+
+    async def _send(self, records: Sequence[Record]) -> None:
+        """Send the records of one partition, in order; raises if one of them is not on its way to be read."""
+        producer = await self._open()
+        sent: list[asyncio.Future[Any]] = []
+        failure: DeadLetterError | None = None
+        for record in records:
+            if self._reader.is_empty(record):
+                continue
+            try:
+                key = self._reader.key(record)
+            except RecordError as error:
+                failure = await self._graveyard.bury(record, error)
+                if failure is not None:
+                    break
+            else:
+                sent.append(
+                    await producer.send(
+                        self._topic,
+                        value=record.value,
+                        key=record.key,
+                        partition=partition_of(key, self._partitions),
+                        headers=carried(record, key),
+                    )
+                )
+        await asyncio.gather(*sent)
+        if failure is not None:
+            raise failure
+
+    async def _open(self) -> AIOKafkaProducer:
+        async with self._lock:
+            if self._producer is None:
+                producer = self._clients.producer()
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def close(self) -> None:
+        """Close the producer; the next record opens another."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(SEND_SECONDS / 4):
+                await producer.stop()
+        except (TimeoutError, KafkaError) as error:
+            logger.info("the producer of %s did not close cleanly: %r", self._topic, error)
+
+
+def _reason(error: BaseException) -> PromFaustError:
+    return error if isinstance(error, PromFaustError) else UnreachableError(f"Kafka: {error!r}")
