@@ -1,4 +1,4 @@
-"""``python -m benchmarks [all|speed|memory|codec]``; ``make bench ARGS="--records 20000 --rounds 1"``."""
+"""``python -m benchmarks [WHAT]``, or ``make bench ARGS="speed --records 20000 --rounds 1"``."""
 
 import logging
 import signal
@@ -10,9 +10,12 @@ from typing import Literal
 import click
 from rich.console import Console
 
+from benchmarks.assignment.session import measure_assignment
 from benchmarks.codec.path import WrongResultError
 from benchmarks.codec.session import measure_codec
 from benchmarks.contenders import CONTENDERS, RunError
+from benchmarks.rebalance.report import draw
+from benchmarks.rebalance.session import measure_rebalance
 from benchmarks.report import machine, show, write_json
 from benchmarks.servers import MissingError, Progress, stack
 from benchmarks.session import WORKLOADS, Results, measure_memory, measure_speed
@@ -24,7 +27,9 @@ NAMES = [contender.name for contender in CONTENDERS]
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["all", "speed", "memory", "codec"]), default="all")
+@click.argument(
+    "what", type=click.Choice(["all", "speed", "memory", "codec", "assignment", "rebalance"]), default="all"
+)
 @click.option(
     "--records", type=click.IntRange(1_000), default=100_000, show_default=True, help="Per workload."
 )
@@ -34,17 +39,23 @@ NAMES = [contender.name for contender in CONTENDERS]
 )
 @click.option("--keys", type=click.Choice(WORKLOADS), multiple=True, help="Only this workload; repeatable.")
 @click.option("--path", "paths", type=click.Choice(NAMES), multiple=True, help="Only this path; repeatable.")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Of the assignors' member ids and orders."
+)
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the rebalances here.")
 @click.option("--json", "json", type=click.Path(path_type=Path, dir_okay=False), help="Write all runs here.")
-def main(
-    what: Literal["all", "speed", "memory", "codec"],
+def main(  # noqa: C901 - one branch per benchmark
+    what: Literal["all", "speed", "memory", "codec", "assignment", "rebalance"],
     records: int,
     rounds: int,
     backlog: int,
     keys: Sequence[Keys],
     paths: Sequence[str],
+    seed: int,
+    plot: Path | None,
     json: Path | None,
 ) -> None:
-    """Print records/s of the sink beside its ceiling and plain Faust agents, its memory, and what the codec costs.
+    """Print records/s of the sink beside plain Faust agents, its memory, the codec's costs, moves and rebalances.
 
     Exits with 0 whatever was measured; 1 when a path failed, 2 when something is missing.
     """
@@ -56,12 +67,16 @@ def main(
     # It retries while a new topic finds its leaders, and tells.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     facts = machine()
-    results = Results()
+    results = Results(seed=seed)
     try:
         with console.status("starting") as status:
             progress = _progress(console, status.update)
             if what in {"all", "codec"}:  # first: short, and it needs no server
                 measure_codec(results.codec, rounds=rounds, progress=progress)
+            if what in {"all", "assignment"}:
+                measure_assignment(results.assignment, seed=seed, progress=progress)
+            if what in {"all", "rebalance"}:
+                measure_rebalance(results.rebalance, rounds=rounds, progress=progress)
             if what in {"all", "speed"}:
                 with stack(progress) as servers:
                     measure_speed(
@@ -83,6 +98,8 @@ def main(
         console.print(str(error), soft_wrap=True, highlight=False)
         sys.exit(1)
     show(console, results, facts)
+    if plot is not None:
+        draw(results.rebalance, plot)
     if json is not None:
         write_json(json, results, facts)
 

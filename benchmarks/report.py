@@ -14,10 +14,13 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.assignment.report import EXPLANATION, assignment_json, assignment_tables, assignment_verdicts
 from benchmarks.codec.peer import PACKAGE
 from benchmarks.codec.report import codec_tables, codec_verdicts
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measurement import Measurement
+from benchmarks.rebalance.report import EXPLANATION as REBALANCE_EXPLANATION
+from benchmarks.rebalance.report import rebalance_json, rebalance_tables, rebalance_verdicts
 from benchmarks.servers import CRATE, VERSION
 from benchmarks.session import WORKLOADS, Results
 from benchmarks.verdict import Verdict
@@ -76,7 +79,12 @@ def verdicts(results: Results) -> list[Verdict]:
                 peak < MEMORY_TARGET,
             )
         )
-    return found + codec_verdicts(results.codec)
+    return [
+        *found,
+        *codec_verdicts(results.codec),
+        *assignment_verdicts(results.assignment),
+        *rebalance_verdicts(results.rebalance),
+    ]
 
 
 def machine() -> dict[str, Any]:
@@ -115,13 +123,21 @@ def show(console: Console, results: Results, facts: dict[str, Any]) -> None:
             console.print(_speed_table(keys, results))
     if results.memory is not None:
         _show_memory(console, results.memory, results.backlog)
-    for table in codec_tables(results.codec):
+    for table in (
+        *codec_tables(results.codec),
+        *assignment_tables(results.assignment),
+        *rebalance_tables(results.rebalance),
+    ):
         console.print(table)
     console.print(_target_table(verdicts(results)))
     if results.speed or results.memory is not None:
         _explain_speed(console)
     if results.codec:
         _explain_codec(console)
+    if results.assignment:
+        console.print(f"{EXPLANATION} Seed {results.seed}.", style="dim", highlight=False)
+    if results.rebalance.gaps:
+        console.print(REBALANCE_EXPLANATION, style="dim", highlight=False)
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()), style="dim", highlight=False)
 
 
@@ -206,6 +222,8 @@ def write_json(path: Path, results: Results, facts: dict[str, Any]) -> None:
             f"{direction} {name}": {"title": row.title, "microseconds": row.micros}
             for (direction, name), row in results.codec.items()
         },
+        "assignment": assignment_json(results.assignment, results.seed),
+        "rebalance": rebalance_json(results.rebalance),
         "targets": [
             {"title": found.title, "wanted": found.wanted, "rounds": found.ratios, "met": found.met}
             for found in verdicts(results)

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.assignment.session import Row
 from benchmarks.codec.session import Rows
 from benchmarks.contenders import CONTENDERS, Contender, run_contender
 from benchmarks.measurement import Measurement
+from benchmarks.rebalance.session import RebalanceResults
 from benchmarks.servers import Progress, Stack
 from benchmarks.topics import fill
 from benchmarks.workload import Keys, length_of
@@ -27,12 +29,18 @@ class Results:
         memory: the sink's run over the backlog, or None.
         backlog: how many records that held.
         codec: what was measured of the codecs.
+        assignment: what was measured of the assignors.
+        rebalance: how long workers processed nothing.
+        seed: of the assignors' member ids and orders.
     """
 
     speed: dict[tuple[Keys, str], list[Measurement]] = field(default_factory=dict)
     memory: Measurement | None = None
     backlog: int = 0
     codec: Rows = field(default_factory=dict)
+    assignment: list[Row] = field(default_factory=list)
+    rebalance: RebalanceResults = field(default_factory=RebalanceResults)
+    seed: int = 0
 
 
 def measure_speed(
