@@ -11,10 +11,11 @@ from agents.settings import Settings
 from prom_faust import install
 from prom_faust.settings import read_settings
 
-__all__ = ["PARTITIONS", "app", "heartbeats", "prom", "settings", "silences", "states"]
+__all__ = ["PARTITIONS", "app", "findings", "heartbeats", "prom", "settings", "silences", "states"]
 
 PARTITIONS = 8
 HOUR_MS = "3600000"
+DAY_MS = "86400000"
 
 settings = read_settings(Settings)
 
@@ -43,4 +44,7 @@ states = prom.topic(
     # Kafka compacts closed segments only, and a segment stays open for a week by default.
     config={"segment.ms": HOUR_MS},
     key_type=str,
+)
+findings = prom.topic(
+    "process.finding", partitions=PARTITIONS, key="processId", config={"retention.ms": DAY_MS}, key_type=str
 )

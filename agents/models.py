@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prom_faust import SchemaRegistry
 
-__all__ = ["Heartbeat", "Payload", "ProcessId", "ProcessState", "Silence", "Status", "registry"]
+__all__ = ["Finding", "Heartbeat", "Payload", "ProcessId", "ProcessState", "Silence", "Status", "registry"]
 
 registry = SchemaRegistry()
 
@@ -52,6 +52,18 @@ class ProcessState(Payload):
         description="When its last heartbeat was sent, in milliseconds since the epoch."
     )
     status: Status
+
+
+@registry.schema("process.finding", version=1, compatibility="backward")
+class Finding(Payload):
+    """`process.finding`: a process uses far more or far less than it is used to."""
+
+    processId: ProcessId  # noqa: N815 - the name on the wire
+    score: float = Field(ge=0, le=1, description="How far from its habit: 0 is as usual.")
+    cpu_pct: float = Field(ge=0, description="What the heartbeat said, as there.")
+    mem_mb: float = Field(ge=0, description="What the heartbeat said, as there.")
+    at: int = Field(description="When the heartbeat was sent, in milliseconds since the epoch.")
+    samples: int = Field(ge=1, description="How many heartbeats of the process the score rests on.")
 
 
 @registry.schema("process.silent", version=1, compatibility="backward")

@@ -41,6 +41,18 @@ class Settings(BaseSettings):
     check_interval: float = Field(1.0, gt=0, description="Between two looks for silent processes.")
     stale_after: float = Field(15.0, gt=0, description="A process silent for so long is stale.")
     gone_after: float = Field(60.0, gt=0, description="A process silent for so long is deleted.")
+    analysis_processes: int = Field(
+        2, ge=1, le=64, description="How many processes of this worker score heartbeats."
+    )
+    analysis_window: int = Field(
+        20,
+        ge=5,
+        le=1000,
+        description="Heartbeats of a process that are its habit; it is scored after two such.",
+    )
+    finding_above: float = Field(
+        0.7, gt=0, le=1, description="The score from which a heartbeat is a finding; half of it ends that."
+    )
     session_timeout: float = Field(
         60.0, gt=0, description="After so long without a sign of a worker, its partitions move to another."
     )

@@ -15,7 +15,7 @@ app = faust.App(
     datadir=str(OUT.with_suffix(".data")),
     web_bind="127.0.0.1",
     topic_replication_factor=1,
-    broker_session_timeout=10.0,
+    broker_session_timeout=6.0,
     broker_heartbeat_interval=1.0,
     broker_rebalance_timeout=10.0,
 )

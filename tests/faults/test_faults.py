@@ -20,7 +20,7 @@ from tests.support.worker import ROOT
 
 SEEDS = [int(seed) for seed in os.environ.get("FAULT_SEEDS", "20261122").split(",")]
 RECORDS = int(os.environ.get("FAULT_RECORDS", "20000"))
-SECONDS = float(os.environ.get("FAULT_SECONDS", "100"))
+SECONDS = float(os.environ.get("FAULT_SECONDS", "80"))
 WINDOWS = os.environ.get("FAULT_WINDOWS", "500,10000,10000").split(",")
 
 

@@ -22,7 +22,7 @@ async def own_database(own_mongo, unique):
 async def test_an_outage_of_mongodb_longer_than_the_poll_interval(
     kafka, own_mongo, own_database, topics, unique, tmp_path
 ):
-    app = make_app(unique, kafka.url, tmp_path, broker_max_poll_interval=10.0)
+    app = make_app(unique, kafka.url, tmp_path, broker_max_poll_interval=6.0)
     topic = await topics.create(unique, 2)
     options = ChangelogOptions(topic=topic, collection="c")
     async with projecting(app, own_database, options) as projection:
@@ -32,7 +32,7 @@ async def test_an_outage_of_mongodb_longer_than_the_poll_interval(
         member = projection.lane.consumer._coordinator.member_id
         await asyncio.to_thread(own_mongo.kill)
         await topics.send_all(topic, [(f"k{i}", {"a": 2}) for i in range(100)])
-        await asyncio.sleep(15.0)
+        await asyncio.sleep(9.0)
         assert projection.projector.stats.outage is not None
         await asyncio.to_thread(own_mongo.start)
         await topics.send_all(topic, [("after", {"a": 3})])
@@ -93,7 +93,7 @@ async def count(projection, partitions):
 
 async def test_an_outage_of_kafka_ends_by_itself(database, unique, tmp_path):
     with KafkaServer(tmp_path / "kafka", free_port()) as kafka:
-        app = make_app(unique, kafka.url, tmp_path)
+        app = make_app(unique, kafka.url, tmp_path, broker_session_timeout=6.0)
         async with Topics(f"127.0.0.1:{kafka.port}") as topics:
             topic = await topics.create(unique, 2)
             async with projecting(app, database, ChangelogOptions(topic=topic, collection="c")) as projection:
@@ -101,7 +101,7 @@ async def test_an_outage_of_kafka_ends_by_itself(database, unique, tmp_path):
                 ends = await topics.ends(topic)
                 await eventually(lambda: applied(projection, ends))
                 await asyncio.to_thread(kafka.kill)
-                await asyncio.sleep(12.0)  # longer than the session
+                await asyncio.sleep(8.0)  # longer than the session
                 await asyncio.to_thread(kafka.start)
                 await topics.send_all(topic, [("k", {"a": 2})])
                 ends = await topics.ends(topic)

@@ -48,6 +48,13 @@ class Group:
         complete = sum(map(len, owned.values())) == len(found) == 8
         return found if complete else None
 
+    async def assigned(self, name, seconds=40.0):
+        """Wait until a worker that was started has its first assignment."""
+        deadline = time.monotonic() + seconds
+        while self.owned(name) is None:
+            assert time.monotonic() < deadline, self.workers[name].tail()
+            await asyncio.sleep(0.05)
+
     async def settled(self, seconds=40.0):
         """Wait until every partition has one owner for a while; who it is."""
         deadline, since, last = time.monotonic() + seconds, 0.0, None

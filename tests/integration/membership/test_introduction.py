@@ -32,11 +32,11 @@ async def load(topics, unique):
 
 
 async def roll(group, assignor):
-    """A deploy: one worker after the other, each under its name."""
+    """A deploy: one worker after the other, each under its name and when the one before has its partitions."""
     for name in NAMES:
         await asyncio.to_thread(group.restart, name, PROM_FAUST_ASSIGNOR=assignor)
-        owners = await group.settled()
-    return owners
+        await group.assigned(name)
+    return await group.settled()
 
 
 async def test_from_faust_to_rendezvous_and_back(group, load, mongo, topics, unique):

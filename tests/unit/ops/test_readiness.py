@@ -49,7 +49,7 @@ def test_every_reason_is_told_once():
 
 def test_a_partition_that_does_not_get_on_is_a_reason_with_what_it_waits_for():
     (reason,) = not_ready([], [sink(waiting="MongoDB is away")], {"c": {3: 61.0, 1: 75.2}})
-    assert reason == "c: nothing was done on partition 1, 3 of bills for 75 s: MongoDB is away"
+    assert reason == "c: nothing was done on partitions 1, 3 of bills for 75 s: MongoDB is away"
 
 
 def test_a_sink_that_waits_is_still_ready_for_a_while():
