@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     history_interval: float = Field(
         15.0, gt=0, description="Between two comparisons of the topics with the stored positions."
     )
-    ops: bool = Field(default=True, description="Serve `/ops` on the worker's web server, and publish its status.")
+    ops: bool = Field(
+        default=True, description="Serve `/ops` on the worker's web server, and publish its status."
+    )
     ops_path: str = Field(
         default="/ops", pattern=r"^/[\w/.-]*[\w.-]$", description="Where the operator's pages are."
     )
@@ -85,7 +87,9 @@ class Settings(BaseSettings):
         3.0, gt=0, description="Between two publications of this worker's status for the others."
     )
     progress_within: float = Field(
-        60.0, gt=0, description="A projection that applies nothing for so long, though it could, is not ready."
+        60.0,
+        gt=0,
+        description="A projection that applies nothing for so long, though it could, is not ready.",
     )
     sweep_interval: float = Field(5.0, gt=0, description="Between two removals of old delete markers.")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from prom_faust.ops.board import Seen
 from prom_faust.ops.groups import GroupState, PartitionProgress
-from prom_faust.ops.status import GroupStatus, RebalanceStatus, in_order
+from prom_faust.ops.status import NAMED, GroupStatus, RebalanceStatus, in_order
 
 __all__ = ["group_json", "merge_rebalances"]
 
@@ -181,7 +181,7 @@ def _merged(rows: Sequence[Row]) -> dict[str, Any]:
     began = [each.at for *_, each in rows if each.seconds is not None]
     reasons = [each.reason for *_, each in rows]
     seconds = [each.seconds for *_, each in rows if each.seconds is not None]
-    moved = sorted({name for *_, each in rows for name in each.moved}, key=in_order)
+    moved = sorted({name for *_, each in rows for name in each.moved}, key=in_order)[:NAMED]
     return {
         "at": min(began) if began else max(each.at for *_, each in rows),
         "seconds": max(seconds, default=None),

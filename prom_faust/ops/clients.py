@@ -21,7 +21,7 @@ __all__ = ["ClusterView", "Groups", "Look"]
 CLOSE_SECONDS = 1.0
 REQUEST_SECONDS = 2.0
 
-DESCRIBE_SECONDS = 1.6
+DESCRIBE_SECONDS = 1.4
 
 Letters = dict[str, int | None]
 

@@ -78,7 +78,7 @@ def not_ready(
             numbers = ", ".join(map(str, sorted(late)))
             why = f": {sink.waiting}" if sink.waiting else ""
             reasons.append(
-                f"{sink.name}: nothing was done on partition {numbers} of {sink.topic} "
+                f"{sink.name}: nothing was done on partition{'s' * (len(late) > 1)} {numbers} of {sink.topic} "
                 f"for {max(late.values()):.0f} s{why}"
             )
     return tuple(dict.fromkeys(reasons))

@@ -15,6 +15,7 @@ from prom_faust.assignment.history import Rebalance
 from prom_faust.topics import TopicSpec
 
 __all__ = [
+    "NAMED",
     "TOPIC",
     "GroupStatus",
     "RebalanceStatus",

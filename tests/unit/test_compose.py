@@ -105,7 +105,8 @@ def test_every_listener_has_a_protocol():
 def test_web_pages_stay_on_this_machine_unless_the_deployment_says_otherwise():
     assert Settings.model_fields["web_bind"].default == "127.0.0.1"
     assert SERVICES["worker"]["environment"]["EVENT_HUB_WEB_BIND"] == "0.0.0.0"
-    assert f":{Settings.model_fields['web_port'].default}/" in SERVICES["worker"]["healthcheck"]["test"][-1]
+    port = Settings.model_fields["web_port"].default
+    assert f":{port}/ops/ready" in SERVICES["worker"]["healthcheck"]["test"][-1]
 
 
 def test_the_image_runs_the_event_hub_as_an_ordinary_user():
