@@ -17,12 +17,11 @@ from faust.transport.drivers import aiokafka as driver
 from mode import Service
 
 from prom_faust.assignment.faust import RendezvousAssignor
-from prom_faust.assignment.wire import Identity
 from prom_faust.clients import Clients, join_once
-from prom_faust.exceptions import PromFaustError
+from prom_faust.exceptions import GroupError, PromFaustError
 from prom_faust.membership.refusal import duplicate, refusal
 from prom_faust.membership.service import end_worker
-from prom_faust.membership.tasks import successor
+from prom_faust.membership.tasks import make_room
 
 __all__ = ["GroupConsumer", "GroupConsumerThread", "install_membership"]
 
@@ -137,14 +136,14 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
             await asyncio.sleep(WATCH_SECONDS)
             coordinator = self.coordinator
             self._was_member = self._was_member or coordinator.generation > 0
-            error = coordinator._pending_exception  # noqa: SLF001 - Faust never asks for it
-            if error is None and coordinator._coordination_task.done():  # noqa: SLF001
-                error = coordinator._coordination_task.exception()  # noqa: SLF001
+            error, over = _trouble(coordinator)
             standing = 0.0 if error is None else standing + WATCH_SECONDS
             if error is None:
                 continue
-            if (fatal := refusal(self.group, error)) is not None:
-                self.end(fatal)
+            if (fatal := refusal(self.group, error)) is not None or over:
+                self.end(
+                    fatal or GroupError(f"this worker is no member of group {self.group} any more: {error!r}")
+                )
                 return
             if standing >= PATIENCE_SECONDS:
                 logger.warning("group %s: %r; the worker tries again to join", self.group, error)
@@ -158,37 +157,23 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
             logger.debug("taken: %r", error)
 
     async def make_room(self) -> None:
-        """End a static member that was replaced by another process, instead of replacing that one in turn.
-
-        Kafka lets the member that joined last have a ``group.instance.id``. Both would take it back for ever.
-        """
-        assignor, coordinator = self.rendezvous, self.coordinator
-        replaced = self._was_member and coordinator.generation < 0
-        if assignor is None or not replaced or self.app.conf.consumer_group_instance_id is None:
-            return
-        other = await self._successor(assignor.identity)
-        if other is None:
-            return
-        reason = f"a worker that started later, {other.url}, has joined with its consumer_group_instance_id"
-        self.end(duplicate(self.group, reason))
-        coordinator._do_rejoin_group = _stay_out  # noqa: SLF001 - to join again would put the other one out
-
-    async def _successor(self, identity: Identity) -> Identity | None:
-        try:
-            return await successor(Clients(cast(faust.App, self.app)), self.group, identity)
-        except (KafkaError, OSError, TimeoutError) as error:
-            logger.warning("cannot see who else is in group %s: %r", self.group, error)
-            return None
+        """End the worker if another has joined as its static member."""
+        if self._was_member and (assignor := self.rendezvous) is not None:
+            clients = Clients(cast(faust.App, self.app))
+            if error := await make_room(clients, self.group, assignor.identity, self.coordinator):
+                self.end(error)
 
     def end(self, error: PromFaustError) -> None:
         """End the worker; from this thread."""
         self.app.loop.call_soon_threadsafe(end_worker, cast(Service, self.app), error)
 
 
-async def _stay_out(_subscription: Any) -> bool:
-    """Instead of joining the group: no success, at the pace at which aiokafka tries again."""
-    await asyncio.sleep(WATCH_SECONDS)
-    return False
+def _trouble(coordinator: Any) -> tuple[BaseException | None, bool]:
+    """The error that stands between a member and its group, and whether the coordinator has ended over it."""
+    task = coordinator._coordination_task  # noqa: SLF001 - Faust never asks for either of them
+    if task.done() and not task.cancelled() and task.exception() is not None:
+        return task.exception(), True
+    return coordinator._pending_exception, False  # noqa: SLF001
 
 
 class GroupConsumer(driver.Consumer):

@@ -1,15 +1,23 @@
-"""Who else has this worker's name, asked of the broker."""
+"""A static member that was replaced: who has its name now, asked of the broker, and how it makes room."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.errors import KafkaError
 
 from prom_faust.assignment.wire import Identity, decode_identity
 from prom_faust.clients import Clients
+from prom_faust.exceptions import DuplicateMemberError
+from prom_faust.membership.refusal import duplicate
 
-__all__ = ["successor"]
+__all__ = ["make_room"]
+
+logger = logging.getLogger(__name__)
+
+STAY_OUT_SECONDS = 0.5
 
 PATIENCE_SECONDS = 3.0
 """While a group rebalances, the broker does not tell who its members are."""
@@ -17,7 +25,44 @@ PAUSE_SECONDS = 0.3
 STABLE = "Stable"
 
 
-async def successor(clients: Clients, group: str, identity: Identity) -> Identity | None:
+async def make_room(
+    clients: Clients, group: str, identity: Identity, coordinator: Any
+) -> DuplicateMemberError | None:
+    """Keep a static member out if another process has replaced it, instead of replacing that one in turn.
+
+    Kafka lets the member that joined last have a ``group.instance.id``. Both would take it back for ever.
+
+    Args:
+        clients: asks the broker.
+        group: the group.
+        identity: who the member is.
+        coordinator: aiokafka's, of the member that the group does not know any more. It joins no more.
+
+    Returns:
+        Why the worker has to end, or None where it was not replaced.
+    """
+    if coordinator._group_instance_id is None or coordinator.generation >= 0:  # noqa: SLF001 - it has no word for it
+        return None
+    try:
+        other = await _successor(clients, group, identity)
+    except (KafkaError, OSError, TimeoutError) as error:
+        logger.warning("cannot see who else is in group %s: %r", group, error)
+        return None
+    if other is None:
+        return None
+    coordinator._do_rejoin_group = _stay_out  # noqa: SLF001 - see above
+    return duplicate(
+        group, f"a worker that started later, {other.url}, has joined with its consumer_group_instance_id"
+    )
+
+
+async def _stay_out(_subscription: Any) -> bool:
+    """Instead of joining the group: no success, at a pace."""
+    await asyncio.sleep(STAY_OUT_SECONDS)
+    return False
+
+
+async def _successor(clients: Clients, group: str, identity: Identity) -> Identity | None:
     """The member of another process that has our name and started later, or None.
 
     Raises:

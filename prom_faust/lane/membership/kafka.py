@@ -1,7 +1,6 @@
 """The lane as a member of its consumer group: its name, its assignors, its rebalances, and what ends it."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,7 +8,6 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import KafkaError
 
 from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.assignment.identity import settings_of, worker_identity
@@ -20,13 +18,9 @@ from prom_faust.exceptions import DuplicateMemberError, GroupError
 from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.record import TopicPartition
 from prom_faust.membership.refusal import duplicate, refusal
-from prom_faust.membership.tasks import successor
+from prom_faust.membership.tasks import make_room
 
 __all__ = ["Membership"]
-
-logger = logging.getLogger(__name__)
-
-STAY_OUT_SECONDS = 0.5
 
 
 class Membership:
@@ -125,26 +119,11 @@ class Membership:
         return duplicate(self._options.group, decision.refused)
 
     async def replaced(self, consumer: AIOKafkaConsumer) -> DuplicateMemberError | None:
-        """Whether a static member was replaced by a worker that came later; then this one stays out.
-
-        Kafka lets the member that joined last have a ``group.instance.id``. Both would take it back for ever.
-        """
+        """Whether a static member was replaced by a worker that came later; then this one stays out."""
+        if not self._was_member:
+            return None
         coordinator = consumer._coordinator  # noqa: SLF001 - see above
-        instance = self._clients.app.conf.consumer_group_instance_id if self._options.static else None
-        if instance is None or not self._was_member or coordinator.generation >= 0:
-            return None
-        try:
-            other = await successor(self._clients, self._options.group, self.identity)
-        except (KafkaError, OSError, TimeoutError) as error:
-            logger.warning("cannot see who else is in group %s: %r", self._options.group, error)
-            return None
-        if other is None:
-            return None
-        coordinator._do_rejoin_group = _stay_out  # noqa: SLF001 - to join again would put the other one out
-        return duplicate(
-            self._options.group,
-            f"a worker that started later, {other.url}, has joined with its consumer_group_instance_id",
-        )
+        return await make_room(self._clients, self._options.group, self.identity, coordinator)
 
     def refusal(self, error: BaseException) -> GroupError | None:
         """The error to end with, or None where another attempt can help.
@@ -156,9 +135,3 @@ class Membership:
         if found is None or self._options.session_timeout is None or "SessionTimeout" not in repr(error):
             return found
         return GroupError(f"{found}; it is {self.session_timeout:g} s, the ttl= of a partitioned consumer")
-
-
-async def _stay_out(_subscription: Any) -> bool:
-    """Instead of joining the group: no success, at a pace."""
-    await asyncio.sleep(STAY_OUT_SECONDS)
-    return False
