@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 FETCH_WAIT_MS = 100
 """The longest wait of a fetch without records. Faust's 1,500 holds up every request behind it on its connection:
 after a rebalance those for the offsets, several times."""
-IDLE_SECONDS = 0.1
+IDLE_SECONDS = 0.05
 """How long the fetcher waits before it looks again at which partitions are resumed."""
 WATCH_SECONDS = 0.5
 PATIENCE_SECONDS = 10.0
@@ -184,8 +184,11 @@ class GroupConsumer(driver.Consumer):
     async def _wait_next_records(self, timeout: float) -> Any:
         # After a rebalance Faust lets records flow before it resumes the partitions, and then sleeps for a second,
         # or waits as long for a record of a standby, before it looks at them again.
-        while self.flow_active and not self.should_stop and not self._fetchable():
-            await self.sleep(IDLE_SECONDS)
+        while not self.should_stop and not (self.flow_active and self._fetchable()):
+            if self.flow_active:
+                await self.sleep(IDLE_SECONDS)
+            else:
+                await self.wait(cast(Any, self.can_resume_flow))
         return await super()._wait_next_records(min(timeout, IDLE_SECONDS))
 
     def _fetchable(self) -> bool:
