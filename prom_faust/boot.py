@@ -108,8 +108,44 @@ class Preflight(Service):
             await projection.prepare()
 
 
-class PreflightFirst(BootStrategy):
-    """The app's own boot strategy, with the checks before it.
+class First(BootStrategy):
+    """The app's own boot strategy, with one service before all others.
+
+    Args:
+        inner: the strategy that the app had.
+        service: the service.
+    """
+
+    def __init__(self, inner: BootStrategy, service: ServiceT) -> None:
+        super().__init__(inner.app)
+        self._inner = inner
+        self._service = service
+        self.enable_web = inner.enable_web
+
+    def with_web(self, serves: bool) -> None:
+        """Told before the start whether this worker is going to start Faust's web server."""
+
+    def server(self) -> Iterable[ServiceT]:
+        """The worker's services."""
+        services = list(self._inner.server())
+        # `--without-web`, a strategy's own choice, another framework's server: what is started says it.
+        self.with_web(any(isinstance(service, Web) for service in services))
+        return chain([self._service], services)
+
+    def client_only(self) -> Iterable[ServiceT]:
+        """A client's services; ours is not among them."""
+        return self._inner.client_only()
+
+    def producer_only(self) -> Iterable[ServiceT]:
+        """A producer's services; ours is not among them."""
+        return self._inner.producer_only()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class PreflightFirst(First):
+    """The app's own boot strategy, with the checks before it; a client may run where topics are not managed.
 
     With it, what is wrong in the app's settings or in a module of its autodiscovery is one of our errors, too.
 
@@ -119,30 +155,14 @@ class PreflightFirst(BootStrategy):
     """
 
     def __init__(self, inner: BootStrategy, preflight: Preflight) -> None:
-        super().__init__(inner.app)
-        self._inner = inner
+        super().__init__(inner, preflight)
         self._preflight = preflight
-        self.enable_web = inner.enable_web
         _check_settings(cast(faust.App, inner.app))
         _raise_from_autodiscovery(cast(faust.App, inner.app))
 
-    def server(self) -> Iterable[ServiceT]:
-        """The worker's services."""
-        services = list(self._inner.server())
-        # `--without-web`, a strategy's own choice, another framework's server: what is started says it.
-        self._preflight.serves = any(isinstance(service, Web) for service in services)
-        return chain([self._preflight], services)
-
-    def client_only(self) -> Iterable[ServiceT]:
-        """A client's services; it is not checked, for it may run where the topics are not managed."""
-        return self._inner.client_only()
-
-    def producer_only(self) -> Iterable[ServiceT]:
-        """A producer's services."""
-        return self._inner.producer_only()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+    def with_web(self, serves: bool) -> None:
+        """Then the checks see to its port."""
+        self._preflight.serves = serves
 
 
 async def check_web_address(conf: FaustSettings) -> None:

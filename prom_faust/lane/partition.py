@@ -38,6 +38,7 @@ class Partition:
         self._held: list[Record] = []
         self._hold_limit = hold_limit
         self._retry_at: float | None = None
+        self._taken_from = -1
         self._taken_to = -1
 
     @property
@@ -49,6 +50,14 @@ class Partition:
     def held(self) -> int:
         """Records that come again with the next batch."""
         return len(self._held)
+
+    @property
+    def done(self) -> int:
+        """The offset before which everything is done: that of the first record that is not."""
+        waiting = [records[0].offset for records in (self._held, self._buffer) if records]
+        if self.in_flight:
+            waiting.append(self._taken_from)
+        return min(waiting, default=self.polled_to)
 
     @property
     def stuck(self) -> bool:
@@ -94,6 +103,7 @@ class Partition:
         if taken:
             self.in_flight = True
             self.in_flight_bytes = size
+            self._taken_from = taken[0].offset
             self._taken_to = max(self._taken_to, taken[-1].offset)
         return taken
 

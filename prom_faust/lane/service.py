@@ -132,6 +132,11 @@ class Lane(Service):
         """The member's rebalances."""
         return self._membership.history
 
+    @property
+    def in_flight(self) -> int:
+        """How many batches the agent has."""
+        return self._flights.in_flight
+
     def log_end(self, name: TopicPartition) -> tuple[int, int]:
         """The end of an owned partition's log as last seen, and its topic's partition count when it was assigned.
 

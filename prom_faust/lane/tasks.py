@@ -64,6 +64,11 @@ class Flights:
     def __len__(self) -> int:
         return len(self._slots)
 
+    @property
+    def in_flight(self) -> int:
+        """How many batches the agent has."""
+        return sum(slot.delivery is not None and not slot.delivery.done.done() for slot in self._slots)
+
     async def work(self, index: int, stopping: Callable[[], bool]) -> None:
         """Fill one slot again and again, until ``stopping`` says so."""
         slot = self._slots[index]

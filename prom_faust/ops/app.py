@@ -1,15 +1,12 @@
 """``install_ops``: the one place that wires the pages and the status topic into an app."""
 
 import time
-from collections.abc import Iterable
-from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import faust
 from faust.app.base import BootStrategy
-from faust.web.base import Web
-from mode import ServiceT
 
+from prom_faust.boot import First
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.ops.clients import ClusterView
 from prom_faust.ops.faust import Observer
@@ -74,7 +71,7 @@ def _serve(app: faust.App, site: Site) -> None:
     cast(Any, app).on_webserver_init = on_webserver_init
 
 
-class WithStatus(BootStrategy):
+class WithStatus(First):
     """The app's own boot strategy, and the status topic's service before everything else.
 
     Before: a worker that is still joining its groups is one that others should see.
@@ -85,24 +82,9 @@ class WithStatus(BootStrategy):
     """
 
     def __init__(self, inner: BootStrategy, status: StatusService) -> None:
-        super().__init__(inner.app)
-        self._inner = inner
+        super().__init__(inner, status)
         self._status = status
-        self.enable_web = inner.enable_web
 
-    def server(self) -> Iterable[ServiceT]:
-        """The worker's services."""
-        services = list(self._inner.server())
-        self._status.reads = any(isinstance(service, Web) for service in services)
-        return chain([self._status], services)
-
-    def client_only(self) -> Iterable[ServiceT]:
-        """A client's services; it has no status."""
-        return self._inner.client_only()
-
-    def producer_only(self) -> Iterable[ServiceT]:
-        """A producer's services; it has no status."""
-        return self._inner.producer_only()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+    def with_web(self, serves: bool) -> None:
+        """Who shows nothing needs to read nothing."""
+        self._status.reads = serves

@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Iterable
 from importlib.metadata import version
-from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import faust
@@ -177,7 +176,7 @@ def _sink(name: str, what: str, lane: Lane, projection: Projection | None) -> Si
         group=lane.options.group,
         partitions=tuple(_partition(lane, owned_name) for owned_name in sorted(owned)),
         unstarted=unstarted,
-        in_flight=_in_flight(lane),
+        in_flight=lane.in_flight,
         buffered=sum(partition.buffered for partition in owned.values()),
         waiting=waiting,
         stopped=str(lane.crash_reason) if lane.crashed else None,
@@ -188,36 +187,17 @@ def _sink(name: str, what: str, lane: Lane, projection: Projection | None) -> Si
 def _partition(lane: Lane, name: TopicPartition) -> SinkPartition:
     partition = lane.partitions[name]
     end, _ = lane.log_end(name)
-    done = _done(lane, name)
     idle = not (partition.buffered or partition.held or partition.in_flight)
     # A log may end in a transaction's marker, which is an offset and no record.
     caught_up = idle and partition.dry_polls >= DRY_POLLS
     return SinkPartition(
         partition=name.partition,
-        done=done,
+        done=partition.done,
         end=end or None,
-        lag=0 if caught_up else max(0, end - done),
+        lag=0 if caught_up else max(0, end - partition.done),
         held=partition.held,
         problem=None if partition.error is None else str(partition.error),
     )
-
-
-def _done(lane: Lane, name: TopicPartition) -> int:
-    """The offset before which everything is done: that of the first record that is not, as the lane holds it."""
-    partition = lane.partitions[name]
-    waiting = [*partition._held, *islice(partition._buffer, 1)]  # noqa: SLF001 - nobody else knows them
-    if partition.in_flight:
-        waiting += [
-            share.records[0]
-            for slot in lane._flights._slots  # noqa: SLF001 - the same
-            if slot.delivery is not None and (share := slot.delivery.batch.shares.get(name)) and share.records
-        ]
-    return min([record.offset for record in waiting], default=partition.polled_to)
-
-
-def _in_flight(lane: Lane) -> int:
-    slots = lane._flights._slots  # noqa: SLF001 - nothing else knows it
-    return sum(slot.delivery is not None and not slot.delivery.done.done() for slot in slots)
 
 
 def _counts(projection: Projection) -> dict[str, int]:

@@ -37,6 +37,19 @@ def test_the_worked_example():
     assert work(one) == ([7, 10], 11)
 
 
+def test_done_is_everything_before_the_first_record_that_is_not():
+    one = Partition(Token(NAME), hold_limit=10, start=4)
+    assert one.done == 4
+    one.push(records(5, 6, 7, 8))
+    assert one.done == 5
+    taken = one.take(3, PLENTY)
+    assert one.done == 5
+    one.settle(Share(one.token, taken, {6: "waits"}), now=0.0, retry_after=1.0)
+    assert one.done == 6
+    work(one)
+    assert one.done == 9
+
+
 def test_records_come_in_the_order_they_were_pushed():
     one = partition(1, 2)
     one.push(records(3))
