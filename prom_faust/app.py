@@ -20,13 +20,14 @@ from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.faust import Burial
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.agent import BatchAgent, BatchFun, DeliveryAgent
+from prom_faust.lane.faust import Stop
 from prom_faust.lane.service import Lane, LaneOptions
 from prom_faust.ops.app import install_ops
 from prom_faust.ops.pages import Pages
 from prom_faust.ops.status import TOPIC as STATUS_TOPIC
 from prom_faust.ops.status import status_spec
 from prom_faust.partitioned.event import Handler, PartitionedEvent
-from prom_faust.partitioned.faust import Stop, Subscribed, Subscriptions
+from prom_faust.partitioned.faust import Subscribed, Subscriptions
 from prom_faust.partitioned.options import PartitionedOptions
 from prom_faust.publish.faust import install_topics
 from prom_faust.publish.gate import Gate

@@ -4,6 +4,8 @@ The lane, dead letters, checks at start and the commands all go through here, so
 configured once, where Faust users configure it.
 """
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import JoinGroupRequest
 from faust import transport
 from faust.transport.drivers.aiokafka import Transport, credentials_to_aiokafka_auth, server_list
@@ -19,7 +22,9 @@ from yarl import URL
 
 from prom_faust.exceptions import ConfigurationError
 
-__all__ = ["Clients", "check_brokers", "join_once"]
+__all__ = ["Clients", "LateProducer", "check_brokers", "join_once"]
+
+logger = logging.getLogger(__name__)
 
 FETCH_BYTES = 16 * 1024 * 1024
 """The most bytes of one fetch response."""
@@ -134,6 +139,51 @@ class Clients:
             request_timeout: seconds for one request.
         """
         return AIOKafkaAdminClient(**self.common(), request_timeout_ms=int(request_timeout * 1000))
+
+
+class LateProducer:
+    """A producer that is opened when it is first needed, and again after it was closed.
+
+    Args:
+        clients: opens it.
+        what: what it is for, in logs.
+        close_timeout: seconds that its end may take.
+    """
+
+    def __init__(self, clients: Clients, *, what: str, close_timeout: float) -> None:
+        self._clients = clients
+        self._what = what
+        self._close_timeout = close_timeout
+        self._producer: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+
+    async def get(self) -> AIOKafkaProducer:
+        """The producer, started.
+
+        Raises:
+            KafkaError: Kafka does not answer.
+        """
+        async with self._lock:
+            if self._producer is None:
+                producer = self._clients.producer()
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def close(self) -> None:
+        """Close it. One that failed may be in no state to go on, or to close cleanly."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(self._close_timeout):
+                await producer.stop()
+        except (TimeoutError, KafkaError, OSError) as error:
+            logger.info("%s did not close cleanly: %r", self._what, error)
 
 
 def join_once(consumer: AIOKafkaConsumer) -> None:

@@ -1,19 +1,15 @@
 """Publishing dead letters, awaited: a letter that is not on its topic stops its partition."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from prom_faust.clients import Clients
+from prom_faust.clients import Clients, LateProducer
 from prom_faust.dlq.envelope import DeadLetter, dlq_topic, encode, value_of
 from prom_faust.exceptions import DeadLetterError
 
 __all__ = ["DeadLetterPublisher"]
-
-logger = logging.getLogger(__name__)
 
 CHUNK = 500
 
@@ -27,10 +23,8 @@ class DeadLetterPublisher:
     """
 
     def __init__(self, clients: Clients, *, timeout: float = 10.0) -> None:
-        self._clients = clients
         self._timeout = timeout
-        self._producer: AIOKafkaProducer | None = None
-        self._lock = asyncio.Lock()
+        self._producer = LateProducer(clients, what="the dead-letter producer", close_timeout=timeout)
 
     async def publish(self, letters: Sequence[DeadLetter]) -> list[DeadLetterError | None]:
         """Publish letters and wait for all replicas.
@@ -51,7 +45,7 @@ class DeadLetterPublisher:
         topic = dlq_topic(letter.record.topic)
         try:
             async with asyncio.timeout(self._timeout):
-                producer = await self._open()
+                producer = await self._producer.get()
                 partitions = await producer.partitions_for(topic)
                 await producer.send_and_wait(
                     topic,
@@ -64,24 +58,6 @@ class DeadLetterPublisher:
             return DeadLetterError(f"a dead letter could not be published to {topic}: {error!r}")
         return None
 
-    async def _open(self) -> AIOKafkaProducer:
-        async with self._lock:
-            if self._producer is None:
-                producer = self._clients.producer()
-                try:
-                    await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
-                self._producer = producer
-            return self._producer
-
     async def close(self) -> None:
-        """Close the producer; the next letter opens another. One that failed may be in no state to go on."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await producer.stop()
-            except (TimeoutError, KafkaError) as error:
-                logger.info("the dead-letter producer did not close cleanly: %r", error)
+        """Close the producer; the next letter opens another."""
+        await self._producer.close()

@@ -8,13 +8,13 @@ import logging
 import time
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
 
 from prom_faust.assignment.identity import worker_identity
 from prom_faust.backoff import Backoff
-from prom_faust.clients import Clients
+from prom_faust.clients import Clients, LateProducer
 from prom_faust.ops.board import Board, Seen
 from prom_faust.ops.clients import ClusterView
 from prom_faust.ops.faust import Observer
@@ -58,7 +58,7 @@ class StatusService(Service):
         self.board = Board(time.time)
         self.reads = True
         self.loop_of_app: asyncio.AbstractEventLoop | None = None
-        self._producer: AIOKafkaProducer | None = None
+        self._producer = LateProducer(clients, what="the status producer", close_timeout=GOODBYE_SECONDS)
         self._writing = asyncio.Lock()
         self._failing = False
 
@@ -91,7 +91,7 @@ class StatusService(Service):
                     await self._put(worker, None)
             except (KafkaError, OSError, TimeoutError) as error:
                 self._failed(error)
-                await self._close_producer()
+                await self._producer.close()
                 await self.sleep(max(self.interval, backoff.next()))
             except Exception:  # what only shows the work must not end it
                 logger.exception("this worker's status cannot be put together")
@@ -111,25 +111,14 @@ class StatusService(Service):
             if self.should_stop and value is not None:
                 return  # after the goodbye
             async with asyncio.timeout(WRITE_SECONDS):
-                if self._producer is None:
-                    self._producer = self.clients.producer()
-                    await self._producer.start()
+                producer = await self._producer.get()
                 app = str(self.clients.app.conf.id)
-                await self._producer.send_and_wait(TOPIC, key=key_of(app, worker), value=value, partition=0)
+                await producer.send_and_wait(TOPIC, key=key_of(app, worker), value=value, partition=0)
 
     def _failed(self, error: BaseException) -> None:
         log = logger.info if self._failing else logger.warning
         log("this worker's status is not written, so the other workers do not see it: %r", error)
         self._failing = True
-
-    async def _close_producer(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                async with asyncio.timeout(GOODBYE_SECONDS):
-                    await producer.stop()
-            except (KafkaError, OSError, TimeoutError) as error:
-                logger.info("the status producer did not close cleanly: %r", error)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -191,5 +180,5 @@ class StatusService(Service):
                     await self._put(worker_identity(self.observer.app).name, None)
             except (KafkaError, OSError, TimeoutError) as error:
                 logger.info("no goodbye: %r", error)
-        await self._close_producer()
+        await self._producer.close()
         await self.cluster.close()

@@ -1,17 +1,17 @@
 """Partitioned consumers inside a Faust app: begun with the worker or while it runs, and stopped one by one."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 import faust
-from mode import Service
 from pydantic import BaseModel
 
 from prom_faust.assignment.coordinator import PartitionCoordinator
 from prom_faust.clients import Clients
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.agent import DeliveryAgent
+from prom_faust.lane.faust import Stop, begin
 from prom_faust.lane.service import Lane
 from prom_faust.partitioned.decode import Reader
 from prom_faust.partitioned.event import Handler
@@ -24,10 +24,7 @@ from prom_faust.schema.registry import SchemaRegistry
 from prom_faust.settings import Settings
 from prom_faust.topics import TopicSpec
 
-__all__ = ["Stop", "Subscribed", "Subscriptions"]
-
-Stop = Callable[[], Awaitable[None]]
-"""Leaves at once: the handler at work returns first, and others take the partitions over."""
+__all__ = ["Subscribed", "Subscriptions"]
 
 
 class Host(Protocol):
@@ -47,7 +44,7 @@ class Subscribed:
 
     Attributes:
         agent: what works on the records, as it is listed in ``app.agents``.
-        stop: leaves the group.
+        stop: leaves at once: the handler at work returns first, and others take the partitions over.
         specs: the topics that it needs.
     """
 
@@ -145,7 +142,7 @@ class Subscriptions:
         fanout, lane = self._fanouts[place]
         member = FanoutMember(fanout, options, handler)
         fanout.add(member)
-        leave = _begin(host.app, member)
+        leave = begin(host.app, member)
 
         async def stop() -> None:
             await leave()
@@ -197,7 +194,7 @@ def _attach(host: Host, subscription: Subscription) -> Subscribed:
     for lane in lanes:
         app.agents[lane.agent.name] = lane.agent
         host.lanes[lane.agent.name] = lane
-    stop = _begin(app, subscription, agents)
+    stop = begin(app, subscription, agents)
 
     async def leave() -> None:
         await stop()
@@ -207,25 +204,3 @@ def _attach(host: Host, subscription: Subscription) -> Subscribed:
             host.lanes.pop(agent.name, None)
 
     return Subscribed(agents[-1], leave, subscription.plan.specs())
-
-
-def _begin(app: faust.App, service: Service, agents: Iterable[DeliveryAgent] = ()) -> Stop:
-    """Start a service with the app, or at once where that runs; gives what stops it."""
-
-    async def start() -> None:
-        for agent in agents:
-            await agent.maybe_start()
-        await app.add_runtime_dependency(service)
-
-    if app.started:
-        started = app.add_future(start())  # an error of it ends the worker
-    else:
-        started = None
-        app.service(cast(Any, service))  # an instance starts as a class does; Faust types the class only
-
-    async def stop() -> None:
-        if started is not None:
-            await started
-        await service.stop()
-
-    return stop

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from prom_faust.clients import Clients
+from prom_faust.clients import Clients, LateProducer
 from prom_faust.dlq.envelope import dlq_topic, letter_of
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import (
@@ -94,13 +93,13 @@ class Repartitioner:
     def __init__(
         self, clients: Clients, reader: Reader, *, topic: str, partitions: int, graveyard: Graveyard
     ) -> None:
-        self._clients = clients
         self._reader = reader
         self._topic = topic
         self._partitions = partitions
         self._graveyard = graveyard
-        self._producer: AIOKafkaProducer | None = None
-        self._lock = asyncio.Lock()
+        self._producer = LateProducer(
+            clients, what=f"the producer of {topic}", close_timeout=SEND_SECONDS / 4
+        )
 
     async def forward(self, batch: Batch) -> None:
         """Send a batch on, and wait for all replicas.
@@ -123,7 +122,7 @@ class Repartitioner:
 
     async def _send(self, records: Sequence[Record]) -> None:
         """Send the records of one partition, in order; raises if one of them is not on its way to be read."""
-        producer = await self._open()
+        producer = await self._producer.get()
         sent: list[asyncio.Future[Any]] = []
         failure: DeadLetterError | None = None
         for record in records:
@@ -149,28 +148,9 @@ class Repartitioner:
         if failure is not None:
             raise failure
 
-    async def _open(self) -> AIOKafkaProducer:
-        async with self._lock:
-            if self._producer is None:
-                producer = self._clients.producer()
-                try:
-                    await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
-                self._producer = producer
-            return self._producer
-
     async def close(self) -> None:
         """Close the producer; the next record opens another."""
-        producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        try:
-            async with asyncio.timeout(SEND_SECONDS / 4):
-                await producer.stop()
-        except (TimeoutError, KafkaError) as error:
-            logger.info("the producer of %s did not close cleanly: %r", self._topic, error)
+        await self._producer.close()
 
 
 def _reason(error: BaseException) -> PromFaustError:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import faust
 from aiokafka.errors import KafkaError
@@ -17,6 +17,7 @@ from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import ConfigurationError, UnreachableError
 from prom_faust.kafka import ensure_topics
+from prom_faust.lane.faust import begin
 from prom_faust.lane.kafka import kafka_partition
 from prom_faust.lane.record import TopicPartition
 from prom_faust.lane.service import Lane, LaneOptions
@@ -230,20 +231,10 @@ def attach(projection: Projection) -> Callable[[], Awaitable[None]]:
     app, agent = projection.app, projection.agent
     app.agents[agent.name] = agent
 
-    async def start() -> None:
-        await agent.maybe_start()
-        await app.add_runtime_dependency(projection)
-
-    if app.started:
-        started = app.add_future(start())  # an error of it ends the worker
-    else:
-        started = None
-        app.service(cast(Any, projection))  # an instance starts as a class does; Faust types the class only
+    leave = begin(app, projection, [agent])
 
     async def stop() -> None:
-        if started is not None:
-            await started
-        await projection.stop()
+        await leave()
         await agent.stop()
         app.agents.pop(agent.name, None)
 
