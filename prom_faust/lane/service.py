@@ -23,12 +23,12 @@ from prom_faust.lane.membership.kafka import Membership
 from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.ownership.kafka import Ownership, Watcher
 from prom_faust.lane.partition import Partition
-from prom_faust.lane.polling.kafka import DRY_POLLS, Polling
+from prom_faust.lane.polling.kafka import Polling
 from prom_faust.lane.record import TopicPartition
 from prom_faust.lane.tasks import Flights
 from prom_faust.membership.service import end_worker
 
-__all__ = ["DRY_POLLS", "Lane", "LaneOptions"]
+__all__ = ["Lane", "LaneOptions"]
 
 logger = logging.getLogger(__name__)
 

@@ -7,13 +7,7 @@ from struct import unpack
 import pytest
 
 from prom_faust.assignment.coordinator import Assignment, PartitionCoordinator
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture

@@ -9,14 +9,7 @@ from prom_faust.assignment import coordinator as module
 from prom_faust.assignment.coordinator import Assignment, PartitionCoordinator
 from prom_faust.assignment.rendezvous import Member, place
 from prom_faust.exceptions import ConfigurationError
-
-
-class Clock:
-    def __init__(self):
-        self.now = 50.0
-
-    def __call__(self):
-        return self.now
+from tests.support.clock import Clock
 
 
 class Told:
@@ -45,7 +38,7 @@ class Told:
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(50.0)
 
 
 @pytest.fixture

@@ -4,19 +4,12 @@ import pytest
 
 from prom_faust.assignment import history as module
 from prom_faust.assignment.history import Rebalance, RebalanceHistory
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1_000.0
-
-    def __call__(self):
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1_000.0)
 
 
 @pytest.fixture

@@ -2,18 +2,12 @@ import pytest
 
 from prom_faust.ops.board import FORGET_SECONDS, Board
 from prom_faust.ops.status import WorkerStatus
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -2,13 +2,7 @@ import pytest
 
 from prom_faust.ops.readiness import Progress, not_ready
 from prom_faust.ops.status import GroupStatus, SinkStatus
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
