@@ -82,7 +82,13 @@ async def test_after_an_outage_the_answers_are_fresh_again(asked):
 @pytest.fixture
 def other_loop():
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
+
+    def run_to_the_end():
+        loop.run_forever()
+        if left := asyncio.all_tasks(loop):
+            loop.run_until_complete(asyncio.wait(left))
+
+    thread = threading.Thread(target=run_to_the_end)
     thread.start()
     yield loop
     loop.call_soon_threadsafe(loop.stop)
