@@ -87,8 +87,12 @@ class Subscriptions:
             coordinator: shares the partitions among members of this process, instead of Kafka.
 
         Raises:
-            ConfigurationError: the group has such a member in this process already, or the name is taken.
+            ConfigurationError: the group has such a member in this process already, the name is taken, or nobody
+                says how many logical partitions there are.
         """
+        repartition = False
+        if coordinator is None:
+            options, repartition = _logical(options, spec, host.rules)
         member = (options.group, options.member_id)
         if member in self.members:
             raise ConfigurationError(
@@ -111,7 +115,7 @@ class Subscriptions:
             reader=reader,
             name=name or ".".join(filter(None, ("partitioned", options.group, own))),
             spec=spec,
-            repartition=coordinator is None and _changes_partition(options, host.rules),
+            repartition=repartition,
         )
         if coordinator is None:
             subscribed = self._alone(host, plan, handler)
@@ -171,17 +175,25 @@ def _fanout(plan: Plan, coordinator: PartitionCoordinator) -> Fanout:
     return Fanout(replace(plan, options=shared), coordinator, partitions)
 
 
-def _changes_partition(options: PartitionedOptions, rules: Rules) -> bool:
-    """Whether Kafka's partitions are not the logical ones."""
-    if options.partitions is None:
-        return False
+def _logical(options: PartitionedOptions, spec: TopicSpec, rules: Rules) -> tuple[PartitionedOptions, bool]:
+    """The options with the number of logical partitions, and whether those are others than Kafka's.
+
+    Raises:
+        ConfigurationError: they are others, and nobody says how many there are.
+    """
     declared = rules.find(options.topic)
-    return (
-        declared is None
-        or declared.routing != "jump"
-        or declared.partitions != options.partitions
-        or not (options.key_of is None or options.key_of == declared.key)
-    )
+    keyed = options.key_of is None or (declared is not None and options.key_of == declared.key)
+    if options.partitions is None:
+        if keyed:
+            return options, False
+        if spec.partitions is None:
+            raise ConfigurationError(
+                f"group {options.group} chooses the partitions of {options.topic} by key_of=: say how many there are "
+                "with partitions=, or declare the topic with a number of them"
+            )
+        return replace(options, partitions=spec.partitions), True
+    at_home = declared is not None and (declared.routing, declared.partitions) == ("jump", options.partitions)
+    return options, not (keyed and at_home)
 
 
 def _attach(host: Host, subscription: Subscription) -> Subscribed:

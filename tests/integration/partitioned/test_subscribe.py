@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from prom_faust import partition_of
 from prom_faust.dlq.envelope import decode
+from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.record import TopicPartition
 from tests.integration.partitioned.conftest import Owned, Seen
 from tests.support.kafka import Topics
@@ -227,6 +228,32 @@ async def test_a_key_in_the_payload_chooses_the_partition(prom, group, topic, to
     (letter,) = [decode(record) for record in await topics.read(f"{topic}.dlq")]
     assert (letter.record.key, letter.record.value, letter.consumer) == (b"c", b"[", group)
     await stop()
+
+
+async def test_a_key_that_is_not_the_topic_s_chooses_among_as_many_partitions(prom, group, topic, topics):
+    prom.topic(topic, partitions=4, key="id")
+    seen, owned = Seen(), Owned()
+    stop = prom.subscribe_partitioned(topic, seen, group=group, key_of="host", **QUICK, **owned.hooks)
+    await ready(prom, owned, 4, repartition=True)
+    for number in range(8):  # at home by id, on several partitions
+        await topics.send(topic, f"i{number}", {"id": f"i{number}", "host": "h1"}, partition=number % 4)
+    events = await seen.wait(8)
+    assert {(event.key, event.partition) for event in events} == {("h1", partition_of("h1", 4))}
+    assert {event.source.partition for event in events} == {0, 1, 2, 3}
+    await stop()
+
+
+async def test_a_key_that_is_the_topic_s_leaves_the_records_where_they_are(prom, group, topic):
+    prom.topic(topic, partitions=4, key="id")
+    owned = Owned()
+    stop = prom.subscribe_partitioned(topic, Seen(), group=group, key_of="id", **QUICK, **owned.hooks)
+    await ready(prom, owned, 4)
+    await stop()
+
+
+async def test_a_key_in_the_payload_needs_a_number_of_partitions(prom, group, topic):
+    with pytest.raises(ConfigurationError, match="by key_of=: say how many there are with partitions="):
+        prom.subscribe_partitioned(topic, Seen(), group=group, key_of="host")
 
 
 class Person(BaseModel):
