@@ -32,6 +32,9 @@ FETCH_WAIT_MS = 100
 after a rebalance those for the offsets, several times."""
 IDLE_SECONDS = 0.05
 """How long the fetcher waits before it looks again at which partitions are resumed."""
+STOP_SECONDS = 3.0
+"""How long the last commit and the goodbye to the group may take. A broker that is there answers in milliseconds; one
+that is gone lets the member time out, as it would after a kill."""
 WATCH_SECONDS = 0.5
 PATIENCE_SECONDS = 10.0
 """How long an error may stand that trying again may mend."""
@@ -128,7 +131,18 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
         """The thread ends."""
         if self._watching is not None:
             self._watching.cancel()
-        await super().on_thread_stop()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await super().on_thread_stop()
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if cast(asyncio.Task[Any], asyncio.current_task()).cancelling():
+                raise
+            # Without Kafka aiokafka waits for its coordinator, or raises what its fetches were ended with, and Faust
+            # would wait for the thread, a minute long.
+            logger.warning(
+                "group %s: this worker ends without a goodbye, since Kafka is away: %r", self.group, error
+            )
+            await self._ensure_consumer()._client.close()  # noqa: SLF001 - the rest of the consumer is closed
 
     async def _watch(self) -> None:
         standing = 0.0

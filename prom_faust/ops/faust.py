@@ -70,7 +70,7 @@ class Observer:
         return WorkerStatus(
             app=str(conf.id),
             worker=identity.name,
-            url=identity.url,
+            url=identity.url if conf.web_enabled else "",
             host=socket.gethostname(),
             pid=os.getpid(),
             process=identity.process,

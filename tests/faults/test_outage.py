@@ -1,6 +1,7 @@
 """Outages: the lane waits, keeps its membership, and goes on by itself."""
 
 import asyncio
+import time
 
 import pytest
 from pymongo import AsyncMongoClient
@@ -109,21 +110,21 @@ async def test_an_outage_of_kafka_ends_by_itself(database, unique, tmp_path):
                 assert (await live(database.c))["k"]["a"] == 2
 
 
+def plain_worker(kafka, mongo, unique, tmp_path):
+    env = {
+        "KAFKA_URL": kafka.url,
+        "MONGO_URL": mongo.url,
+        "TOPIC": unique,
+        "DATADIR": str(tmp_path / "data"),
+    }
+    return FaustWorker("tests.faults.plain_app", tmp_path / "log", env)
+
+
 async def test_sigterm_during_an_outage_ends_the_worker_within_ten_seconds(
     kafka, own_mongo, topics, unique, tmp_path
 ):
     client = AsyncMongoClient(own_mongo.url, directConnection=True)
-    worker = FaustWorker(
-        "tests.faults.plain_app",
-        tmp_path / "log",
-        {
-            "KAFKA_URL": kafka.url,
-            "MONGO_URL": own_mongo.url,
-            "TOPIC": unique,
-            "DATADIR": str(tmp_path / "data"),
-        },
-    )
-    with worker:
+    with plain_worker(kafka, own_mongo, unique, tmp_path) as worker:
         await asyncio.to_thread(worker.until, "Worker ready")
         await topics.send(unique, "k0", {"n": 0})
         await eventually(lambda: live(client.prom.c))
@@ -132,3 +133,19 @@ async def test_sigterm_during_an_outage_ends_the_worker_within_ten_seconds(
         await topics.send_all(unique, [(f"k{n}", {"n": n}) for n in range(1_000)])
         await asyncio.to_thread(worker.until, "sink c waits")
         print(f"ended in {await asyncio.to_thread(worker.stop, 10.0):.1f} s")
+
+
+@pytest.mark.parametrize(
+    ("end", "seconds"),
+    [(KafkaServer.kill, 10.0), (lambda server: server.process.suspend(), 15.0)],
+    ids=["killed", "stopped"],
+)
+def test_sigterm_without_kafka_ends_the_worker(mongo, unique, tmp_path, end, seconds):
+    with (
+        KafkaServer(tmp_path / "kafka", free_port()) as own_kafka,
+        plain_worker(own_kafka, mongo, unique, tmp_path) as worker,
+    ):
+        worker.until("Worker ready")
+        end(own_kafka)
+        time.sleep(2.0)
+        print(f"ended in {worker.stop(seconds):.1f} s")

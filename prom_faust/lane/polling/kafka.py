@@ -1,5 +1,6 @@
 """The lane's polling: records from Kafka into bounded buffers, without a pause, whatever happens to the batches."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 """How long one poll waits for records; also how soon a freed buffer is refilled."""
+REBALANCE_SECONDS = 0.05
+"""How soon the end of a rebalance is seen, or that the lane has to stop in the middle of one."""
 NOWHERE = KafkaPartition("", 0)
 """Polled while every buffer is full: the group sees a live member, and what was read ahead stays."""
 DRY_POLLS = 3
@@ -54,6 +57,9 @@ class Polling:
 
     async def poll(self, consumer: AIOKafkaConsumer) -> bool:
         """Read what is there into the buffers; whether anything was."""
+        if consumer._subscription.reassignment_in_progress:  # noqa: SLF001 - getmany would wait for its end, in silence
+            await asyncio.sleep(REBALANCE_SECONDS)
+            return False
         wanted = self._wanted(consumer) or [NOWHERE]
         try:
             fetched = await consumer.getmany(
