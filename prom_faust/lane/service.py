@@ -185,7 +185,10 @@ class Lane(Service):
             self._closed.set()
 
     async def _consume(self, backoff: Backoff) -> None:
-        consumer = await self._membership.consumer()
+        opened = await self.wait(self._membership.consumer())
+        if opened.stopped:
+            return
+        consumer: AIOKafkaConsumer = opened.result
         self._ownership.subscribe(consumer, release_timeout=self.agent.app.conf.broker_rebalance_timeout / 2)
         try:
             while not self._stopping:

@@ -76,7 +76,11 @@ class Membership:
             session_timeout=options.session_timeout,
             static=options.static,
         )
-        await consumer.start()
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
         join_once(consumer)
         self._listen(consumer._coordinator)  # noqa: SLF001 - aiokafka tells nobody of its heartbeats
         return consumer
