@@ -6,13 +6,14 @@ configured once, where Faust users configure it.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import faust
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import JoinGroupRequest
 from faust import transport
@@ -22,7 +23,7 @@ from yarl import URL
 
 from prom_faust.exceptions import ConfigurationError
 
-__all__ = ["Clients", "LateProducer", "check_brokers", "join_once"]
+__all__ = ["Clients", "LateProducer", "check_brokers", "join_once", "patient"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,12 @@ PARTITION_FETCH_BYTES = 1024 * 1024
 """The most bytes of one partition in it; what is read ahead stays below this, partition by partition."""
 DEAD_LETTER_REQUEST_BYTES = 64 * 1024 * 1024
 """A dead letter is its record plus headers: it must not fail for being a little larger than its record."""
+
+METADATA_RETRY_SECONDS = 0.1
+"""As ``retry.backoff.ms`` of Kafka's own clients."""
+NO_LEADER = -1
+
+ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer)
 
 
 class Clients:
@@ -84,7 +91,7 @@ class Clients:
         conf = self.app.conf
         heartbeat_interval = heartbeat_interval or conf.broker_heartbeat_interval
         session_timeout = session_timeout or conf.broker_session_timeout
-        return AIOKafkaConsumer(
+        consumer = AIOKafkaConsumer(
             **self.common(),
             group_id=group,
             group_instance_id=conf.consumer_group_instance_id if static else None,
@@ -103,6 +110,7 @@ class Clients:
             # A transaction that was aborted never happened.
             isolation_level="read_committed",
         )
+        return patient(consumer)
 
     def reader(
         self, *, partition_fetch_bytes: int = PARTITION_FETCH_BYTES, committed_only: bool = True
@@ -113,7 +121,7 @@ class Clients:
             partition_fetch_bytes: the most bytes of one partition in a fetch response.
             committed_only: whether open and aborted transactions are left out.
         """
-        return AIOKafkaConsumer(
+        consumer = AIOKafkaConsumer(
             **self.common(),
             group_id=None,
             enable_auto_commit=False,
@@ -122,15 +130,17 @@ class Clients:
             max_partition_fetch_bytes=partition_fetch_bytes,
             isolation_level="read_committed" if committed_only else "read_uncommitted",
         )
+        return patient(consumer)
 
     def producer(self) -> AIOKafkaProducer:
         """An idempotent producer that waits for all replicas."""
-        return AIOKafkaProducer(
+        producer = AIOKafkaProducer(
             **self.common(),
             acks="all",
             enable_idempotence=True,
             max_request_size=DEAD_LETTER_REQUEST_BYTES,
         )
+        return patient(producer)
 
     def admin(self, *, request_timeout: float = 10.0) -> AIOKafkaAdminClient:
         """An administrative client.
@@ -206,6 +216,36 @@ def join_once(consumer: AIOKafkaConsumer) -> None:
 
 _NOT_SENT = SimpleNamespace(error_code=0)
 """In place of an answer that nobody reads."""
+
+
+def patient(client: ClientT) -> ClientT:
+    """Let a consumer or producer pause before it asks again where the partitions are, if the answer was of no use.
+
+    aiokafka 0.14 asks again at once. If it heard last that a partition has no leader, as from a broker that shuts
+    down, it does so thousands of times a second, until Kafka is back.
+
+    Returns:
+        The client.
+    """
+    inner: Any = client._client if isinstance(client, AIOKafkaConsumer) else client.client  # noqa: SLF001 - see above
+    ask = inner._metadata_update  # noqa: SLF001
+
+    async def ask_and_pause(cluster: ClusterMetadata, topics: Collection[str] | None) -> bool:
+        answered: bool = await ask(cluster, topics)
+        if not answered or _leaderless(cluster, topics or ()):
+            await asyncio.sleep(METADATA_RETRY_SECONDS)
+        return answered
+
+    inner._metadata_update = ask_and_pause  # noqa: SLF001
+    return client
+
+
+def _leaderless(cluster: ClusterMetadata, topics: Iterable[str]) -> bool:
+    return any(
+        cluster.leader_for_partition(TopicPartition(topic, partition)) in {None, NO_LEADER}
+        for topic in topics
+        for partition in cluster.partitions_for_topic(topic) or ()
+    )
 
 
 def check_brokers(conf: FaustSettings) -> None:

@@ -17,7 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 from mode import Service
 
 from prom_faust.assignment.faust import RendezvousAssignor
-from prom_faust.clients import Clients, join_once
+from prom_faust.clients import Clients, join_once, patient
 from prom_faust.exceptions import GroupError, PromFaustError
 from prom_faust.membership.refusal import duplicate, refusal
 from prom_faust.membership.service import end_worker
@@ -118,7 +118,7 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
             # Without tables and standbys Faust would pass its setting over.
             consumer._partition_assignment_strategy = assignor.offers(self._assignor)  # noqa: SLF001
             self._assignor = assignor
-        return consumer
+        return patient(consumer)
 
     async def on_start(self) -> None:
         """Begin to watch, in the thread, as soon as there is something to watch."""

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, FutureMessage, RecordMetadata
 
+from prom_faust.clients import patient
 from prom_faust.exceptions import ConfigurationError, TopicError
 from prom_faust.membership.kafka import GroupConsumer, GroupConsumerThread
 from prom_faust.publish.gate import Gate
@@ -64,6 +65,10 @@ class RoutedKafkaProducer(AIOKafkaProducer):  # type: ignore[misc] # aiokafka is
     """aiokafka's producer, asked per topic where a key belongs."""
 
     rules: Rules
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        patient(self)
 
     def _partition(
         self,
