@@ -14,7 +14,14 @@ import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    NoError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
+from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.group import JoinGroupRequest
 from faust import transport
 from faust.transport.drivers.aiokafka import Transport, credentials_to_aiokafka_auth, server_list
@@ -23,7 +30,15 @@ from yarl import URL
 
 from prom_faust.exceptions import ConfigurationError
 
-__all__ = ["Clients", "LateProducer", "check_brokers", "join_once", "patient"]
+__all__ = [
+    "Clients",
+    "LateProducer",
+    "check_brokers",
+    "check_coordinator",
+    "heed_offset_errors",
+    "join_once",
+    "patient",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -212,6 +227,38 @@ def join_once(consumer: AIOKafkaConsumer) -> None:
         return await send(request)
 
     coordinator._send_req = send_whole  # noqa: SLF001
+
+
+def heed_offset_errors(consumer: AIOKafkaConsumer) -> None:
+    """Let a started consumer ask again for committed offsets where the group's coordinator could not tell.
+
+    aiokafka 0.14 asks with version 3 of OffsetFetch and overlooks its top-level error: while a coordinator loads its
+    groups, or has moved, ``committed()`` says that there is no offset. To believe that would start a group anew.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - the response is not to be had otherwise
+    send = coordinator._send_req  # noqa: SLF001
+
+    async def send_and_check(request: Any) -> Any:
+        response = await send(request)
+        if isinstance(request, OffsetFetchRequest):
+            check_coordinator(getattr(response, "error_code", 0), coordinator)
+        return response
+
+    coordinator._send_req = send_and_check  # noqa: SLF001
+
+
+def check_coordinator(code: int, coordinator: Any) -> None:
+    """Raise what a coordinator's answer has as its error code, and look for another one if it is none any more.
+
+    Raises:
+        KafkaError: the code is not 0.
+    """
+    error = for_code(code)
+    if error is NoError:
+        return
+    if error in {NotCoordinatorForGroupError, GroupCoordinatorNotAvailableError}:
+        coordinator.coordinator_dead()
+    raise error(coordinator.group_id)
 
 
 _NOT_SENT = SimpleNamespace(error_code=0)

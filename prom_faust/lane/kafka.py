@@ -11,16 +11,12 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import (
     CommitFailedError,
-    GroupCoordinatorNotAvailableError,
     IllegalStateError,
     KafkaError,
-    NoError,
-    NotCoordinatorForGroupError,
-    for_code,
 )
 from aiokafka.protocol.commit import OffsetFetchRequest
 
-from prom_faust.clients import Clients
+from prom_faust.clients import Clients, check_coordinator
 from prom_faust.exceptions import LostHistoryError, PositionLostError, UnreachableError
 from prom_faust.lane.history import LogState, Position, check_history, has_grown
 from prom_faust.lane.record import TopicPartition
@@ -115,11 +111,7 @@ async def log_states(
 async def committed_offsets(
     consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
 ) -> dict[TopicPartition, int | None]:
-    """The group's committed offsets; None where it has none.
-
-    aiokafka 0.14 asks with version 3 of OffsetFetch and overlooks its top-level error: while a coordinator loads its
-    groups, or has moved, ``committed()`` says that there is no offset. To believe that would stop a healthy worker,
-    or start a group anew.
+    """The group's committed offsets; None where it has none, and never where the coordinator only cannot tell.
 
     Raises:
         KafkaError: the coordinator cannot tell at the moment.
@@ -146,12 +138,7 @@ def _committed(response: Any, coordinator: Any) -> dict[TopicPartition, int | No
             codes.append(code)
             found[TopicPartition(topic, number)] = None if offset < 0 else offset
     for code in codes:
-        error = for_code(code)
-        if error is NoError:
-            continue
-        if error in {NotCoordinatorForGroupError, GroupCoordinatorNotAvailableError}:
-            coordinator.coordinator_dead()
-        raise error(coordinator.group_id)
+        check_coordinator(code, coordinator)
     return found
 
 

@@ -17,7 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 from mode import Service
 
 from prom_faust.assignment.faust import RendezvousAssignor
-from prom_faust.clients import Clients, join_once, patient
+from prom_faust.clients import Clients, heed_offset_errors, join_once, patient
 from prom_faust.exceptions import GroupError, PromFaustError
 from prom_faust.membership.refusal import duplicate, refusal
 from prom_faust.membership.service import end_worker
@@ -125,6 +125,7 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         if not self.app.client_only:
             join_once(self._ensure_consumer())
+            heed_offset_errors(self._ensure_consumer())
             self._watching = asyncio.create_task(self._watch())
 
     async def on_thread_stop(self) -> None:

@@ -13,7 +13,7 @@ from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.assignment.identity import settings_of, worker_identity
 from prom_faust.assignment.kafka import LaneAssignor
 from prom_faust.assignment.wire import Decision, Identity
-from prom_faust.clients import Clients, join_once
+from prom_faust.clients import Clients, heed_offset_errors, join_once
 from prom_faust.exceptions import DuplicateMemberError, GroupError
 from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.record import TopicPartition
@@ -82,6 +82,7 @@ class Membership:
             await consumer.stop()
             raise
         join_once(consumer)
+        heed_offset_errors(consumer)
         self._listen(consumer._coordinator)  # noqa: SLF001 - aiokafka tells nobody of its heartbeats
         return consumer
 
