@@ -127,6 +127,8 @@ class Prom:
         """
         if routing not in {None, "jump", "kafka", "app"}:
             raise ConfigurationError(f"routing of topic {name} must be jump, kafka or app, not {routing!r}")
+        if partitions < 1:
+            raise ConfigurationError(f"topic {name} must have at least 1 partition, not {partitions}")
         spec = TopicSpec(name, partitions, compacted, dict(config or {}))
         keeps = "compact" in spec.creation_config.get("cleanup.policy", "")
         chosen = self.rules.internal if routing is None else routing
@@ -456,7 +458,14 @@ class Prom:
         coordinator: PartitionCoordinator | None,
         name: str | None = None,
     ) -> Subscribed:
-        topic = options.topic
+        topic, field = options.topic, options.key_of
+        if not (coordinator is None or isinstance(coordinator, PartitionCoordinator)):
+            raise ConfigurationError(f"coordinator= must be a PartitionCoordinator, not {coordinator!r:.80}")
+        model = self._model(topic)
+        if isinstance(field, str) and model is not None and not _has_field(model, field):
+            raise ConfigurationError(
+                f"group {options.group} has key_of={field!r}, and {model.__name__} of {topic} has no such field"
+            )
         spec = self._topics[topic].spec if topic in self._topics else TopicSpec(topic, create=False)
         found = self._partitioned.add(
             self, spec, options, handler, name=name, model=lambda: self._model(topic), coordinator=coordinator
@@ -494,6 +503,10 @@ class Prom:
         name = topic if isinstance(topic, str) else str(topic.get_topic_name())
         self._sources.setdefault(name, TopicSpec(name, create=False))
         return name
+
+
+def _has_field(model: type[BaseModel], name: str) -> bool:
+    return name in model.model_fields or model.model_config.get("extra") == "allow" or hasattr(model, name)
 
 
 def install(

@@ -1,8 +1,12 @@
 """The plugin's settings, frozen; the environment is read here and nowhere else."""
 
+import logging
+import os
+from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prom_faust.exceptions import ConfigurationError
@@ -10,6 +14,12 @@ from prom_faust.exceptions import ConfigurationError
 __all__ = ["Settings", "load_settings", "read_settings"]
 
 S = TypeVar("S", bound=BaseSettings)
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "PROM_FAUST_"
+OTHERS = ("home", "jars")
+"""Variables of the local stack."""
 
 
 class Settings(BaseSettings):
@@ -19,7 +29,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="PROM_FAUST_",
+        env_prefix=PREFIX,
         frozen=True,
         extra="forbid",
         populate_by_name=True,
@@ -100,6 +110,10 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         ConfigurationError: a setting is unknown or has a wrong value; all faults are named.
     """
+    for name in os.environ:  # noqa: TID251 - here is where it is read
+        setting = name.removeprefix(PREFIX).lower()
+        if name.startswith(PREFIX) and setting not in {*Settings.model_fields, *OTHERS}:
+            logger.warning("the variable %s is not used: %s", name, _unknown(Settings, setting))
     return read_settings(Settings, **given)
 
 
@@ -112,5 +126,17 @@ def read_settings(settings: type[S], **given: Any) -> S:
     try:
         return settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(_fault(settings, fault) for fault in error.errors())
         raise ConfigurationError(f"wrong settings: {faults}") from None  # the cause would show the values
+
+
+def _fault(settings: type[BaseSettings], fault: ErrorDetails) -> str:
+    name = ".".join(map(str, fault["loc"]))
+    if fault["type"] != "extra_forbidden":
+        return f"{name}: {fault['msg']}"
+    return _unknown(settings, name)
+
+
+def _unknown(settings: type[BaseSettings], name: str) -> str:
+    close = get_close_matches(name, settings.model_fields, n=1)
+    return f"there is no setting {name}{f', but {close[0]}' if close else ''}"

@@ -1,5 +1,6 @@
 """What if: members come, go or change their weight, or topics get more partitions. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -10,6 +11,10 @@ from prom_faust.assignment.rendezvous import Member
 from prom_faust.exceptions import ConfigurationError
 
 __all__ = ["Change", "Plan", "parse_growth", "parse_member", "plan"]
+
+MAX_PARTITIONS = 100_000
+MAX_LOAD_FACTOR = 100.0
+"""As of the setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,13 @@ def plan(
     Raises:
         ConfigurationError: the change makes no sense for this group; every fault is named.
     """
-    now = {each.member.name: each for each in subscribers}
-    if faults := list(_faults(now, partitions, change)):
+    members = list(subscribers)
+    now = {each.member.name: each for each in members}
+    twice = sorted(name for name, times in Counter(each.member.name for each in members).items() if times > 1)
+    faults = [f"there are two members {name}" for name in twice]
+    if not 1 <= load_factor <= MAX_LOAD_FACTOR:
+        faults.append(f"a load factor is a number from 1 to {MAX_LOAD_FACTOR:g}, not {load_factor:g}")
+    if faults := [*faults, *_faults(now, partitions, change)]:
         raise ConfigurationError("; ".join(faults))
     topics = frozenset(topic for each in now.values() for topic in each.topics)
     then = {name: each for name, each in now.items() if name not in change.remove}
@@ -115,11 +125,17 @@ def _faults(now: Mapping[str, Subscriber], partitions: Mapping[str, int], change
             yield f"member {member.name} is there already, with weight {member.weight:g}"
     if not {*now, *(member.name for member in change.add)} - {*change.remove}:
         yield "nobody would be left"
-    for topic, count in change.grow.items():
+    yield from _growth_faults(partitions, change.grow)
+
+
+def _growth_faults(partitions: Mapping[str, int], grow: Mapping[str, int]) -> Iterable[str]:
+    for topic, count in grow.items():
         if topic not in partitions:
             yield f"the group reads no topic {topic}; it reads: {', '.join(sorted(partitions)) or 'none'}"
         elif count <= partitions[topic]:
             yield f"topic {topic} has {partitions[topic]} partitions, and can only grow"
+        elif count > MAX_PARTITIONS:
+            yield f"a plan is made for up to {MAX_PARTITIONS:,} partitions of a topic, not {count:,}"
 
 
 def parse_member(text: str) -> Member:

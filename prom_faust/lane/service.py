@@ -16,7 +16,7 @@ from mode import Service
 from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
-from prom_faust.exceptions import PromFaustError, RevokedError, UnreachableError
+from prom_faust.exceptions import ConfigurationError, PromFaustError, RevokedError, UnreachableError
 from prom_faust.lane.agent import DeliveryAgent
 from prom_faust.lane.kafka import Committer, LogComparison, PositionStore, kafka_partition
 from prom_faust.lane.membership.kafka import Membership
@@ -61,6 +61,11 @@ class Lane(Service):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if options.group == clients.app.conf.id:
+            raise ConfigurationError(
+                f"{agent.name} cannot have the group {options.group}: it is the one of the app's own streams, and "
+                "each would take the other's partitions. Give another group="
+            )
         self.clients = clients
         self.agent = agent
         self.options = options

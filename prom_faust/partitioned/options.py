@@ -13,6 +13,8 @@ __all__ = ["PartitionedOptions", "repartition_spec"]
 
 TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 """What Kafka takes for a topic's name."""
+LONGEST_NAME = 249
+LONGEST_SECONDS = 24 * 60 * 60.0
 RETENTION_MS = str(7 * 24 * 60 * 60 * 1000)
 REPARTITION_CONFIG = {
     "cleanup.policy": "delete",
@@ -56,15 +58,43 @@ class PartitionedOptions:
             raise ConfigurationError(f"partitioned consumer of {self.topic}: {'; '.join(faults)}")
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_time(value: object) -> bool:
+    """Whether it is a number of seconds that a broker can take."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_SECONDS
+
+
+def _is_hook(value: object) -> bool:
+    return value is None or callable(value)
+
+
 FAULTS: dict[str, Callable[[PartitionedOptions], bool]] = {
-    "group= must be a name": lambda options: not options.group,
-    "member_id= must be a name, or None for the worker's": lambda options: options.member_id == "",
-    "partitions= must be at least 1": lambda options: (
-        options.partitions is not None and options.partitions < 1
+    "group= must be a name": lambda options: not _is_name(options.group),
+    "member_id= must be a name, or None for the worker's": lambda options: (
+        not (options.member_id is None or _is_name(options.member_id))
     ),
-    "rebalance_every= must be more than 0 s, and less than ttl=": lambda options: (
-        not 0 < options.rebalance_every < options.ttl
+    "partitions= must be a whole number of at least 1": lambda options: (
+        not (options.partitions is None or _is_count(options.partitions))
     ),
+    "key_of= must be the name of a field or a function": lambda options: (
+        not (options.key_of is None or _is_name(options.key_of) or callable(options.key_of))
+    ),
+    "ttl= must be a number of seconds above 0 and up to a day": lambda options: not _is_time(options.ttl),
+    "rebalance_every= must be a number of seconds above 0": lambda options: (
+        not _is_time(options.rebalance_every)
+    ),
+    "ttl= must be more than rebalance_every=": lambda options: (
+        _is_time(options.ttl) and _is_time(options.rebalance_every) and options.ttl <= options.rebalance_every
+    ),
+    "on_assigned= must be a function": lambda options: not _is_hook(options.on_assigned),
+    "on_revoked= must be a function": lambda options: not _is_hook(options.on_revoked),
 }
 
 

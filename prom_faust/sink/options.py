@@ -53,8 +53,18 @@ class Index:
 
     @classmethod
     def of(cls, value: "Index | str") -> "Index":
-        """Accept a bare field name for a plain ascending index."""
-        return cls({value: 1}) if isinstance(value, str) else value
+        """Accept a bare field name for a plain ascending index.
+
+        Raises:
+            ConfigurationError: it is neither.
+        """
+        if isinstance(value, Index):
+            return value
+        if not isinstance(value, str):
+            raise ConfigurationError(
+                f'indexes= takes field names and Index({{"host": 1}}), not {value!r:.80}'
+            )
+        return cls({value: 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

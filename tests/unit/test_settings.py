@@ -82,3 +82,19 @@ def test_settings_are_frozen():
     settings = load_settings()
     with pytest.raises(ValidationError):
         settings.write_deadline = 1.0
+
+
+def test_an_unknown_setting_names_the_one_that_was_meant():
+    with pytest.raises(ConfigurationError, match="there is no setting worker_nam, but worker_name"):
+        load_settings(worker_nam="w1")
+    with pytest.raises(ConfigurationError, match=r"there is no setting colour$"):
+        load_settings(colour="red")
+
+
+def test_an_unknown_variable_is_told(monkeypatch, caplog):
+    monkeypatch.setenv("PROM_FAUST_WORKER_NAMME", "w1")
+    monkeypatch.setenv("PROM_FAUST_HOME", "/nowhere")
+    load_settings()
+    assert [record.message for record in caplog.records] == [
+        "the variable PROM_FAUST_WORKER_NAMME is not used: there is no setting worker_namme, but worker_name"
+    ]

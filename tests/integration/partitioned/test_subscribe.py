@@ -256,9 +256,25 @@ async def test_a_key_in_the_payload_needs_a_number_of_partitions(prom, group, to
         prom.subscribe_partitioned(topic, Seen(), group=group, key_of="host")
 
 
+async def test_the_group_of_the_app_s_streams_is_not_to_be_had(prom, topic):
+    with pytest.raises(ConfigurationError, match="the one of the app's own streams"):
+        prom.subscribe_partitioned(topic, Seen(), group=prom.app.conf.id)
+
+
+async def test_what_is_no_coordinator_is_refused(prom, group, topic):
+    with pytest.raises(ConfigurationError, match="coordinator= must be"):
+        prom.subscribe_partitioned(topic, Seen(), group=group, coordinator=5)
+
+
 class Person(BaseModel):
     name: str
     age: int = 0
+
+
+async def test_a_key_that_the_model_does_not_have_is_refused(prom, group, topic, registry):
+    registry.register(topic, Person, version=1)
+    with pytest.raises(ConfigurationError, match="and Person of"):
+        prom.subscribe_partitioned(topic, Seen(), group=group, partitions=4, key_of="nome")
 
 
 @pytest.mark.parametrize("partitions", [None, 8], ids=["direct", "repartitioned"])

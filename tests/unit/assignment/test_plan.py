@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -97,6 +98,22 @@ def test_every_fault_is_named():
         "reads no topic nothing; it reads: audit, orders",
     ):
         assert fault in message
+
+
+def test_a_name_is_one_member():
+    with pytest.raises(ConfigurationError, match="there are two members w1"):
+        planned(change(), [*THREE, Subscriber(Member("w1", 2.0), BOTH)])
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf, 1e308, 0.5])
+def test_a_load_factor_is_one_that_the_setting_may_have(factor):
+    with pytest.raises(ConfigurationError, match="a load factor is a number from 1 to 100"):
+        planned(change(), load_factor=factor)
+
+
+def test_a_plan_fits_into_memory():
+    with pytest.raises(ConfigurationError, match="up to 100,000 partitions of a topic"):
+        planned(change(orders=99_999_999))
 
 
 def test_somebody_has_to_be_left():

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from prom_faust.exceptions import ConfigurationError
@@ -8,10 +10,23 @@ from prom_faust.partitioned.options import PartitionedOptions, repartition_spec
     ("wrong", "text"),
     [
         ({"group": ""}, "group="),
+        ({"group": 5}, "group="),
+        ({"member_id": 5}, "member_id="),
+        ({"member_id": "\ud800"}, "member_id="),
+        ({"partitions": 2.5}, "partitions="),
+        ({"partitions": True}, "partitions="),
+        ({"key_of": 5}, "key_of="),
+        ({"key_of": ""}, "key_of="),
+        ({"ttl": "15"}, "ttl="),
+        ({"ttl": math.inf}, "ttl="),
+        ({"ttl": math.nan}, "ttl="),
+        ({"ttl": 1e12}, "ttl="),
+        ({"on_assigned": 5}, "on_assigned="),
+        ({"on_revoked": "x"}, "on_revoked="),
         ({"member_id": ""}, "member_id="),
         ({"partitions": 0}, "partitions="),
         ({"rebalance_every": 0.0}, "rebalance_every="),
-        ({"ttl": 3.0, "rebalance_every": 3.0}, "less than ttl="),
+        ({"ttl": 3.0, "rebalance_every": 3.0}, "more than rebalance_every="),
         ({"group": "", "partitions": -1}, "group=.*partitions="),
     ],
 )
