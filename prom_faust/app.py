@@ -365,7 +365,10 @@ class Prom:
             on_revoked: is called with those that it gives back, when no handler is at work on them any more.
 
         Returns:
-            An async function that leaves the group at once: the handler at work returns first.
+            An async function that leaves the group at once: the handlers at work return first, and the name is free
+            again when it returns. Further calls do nothing. Called from a handler or a hook of this subscription
+            (or, with ``coordinator=``, of its group) it returns at once and no further event is handed over; the end
+            comes after that handler has returned.
 
         Raises:
             ConfigurationError: options that cannot be, or the group has such a member in this process already.

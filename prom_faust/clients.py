@@ -6,9 +6,9 @@ configured once, where Faust users configure it.
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -16,7 +16,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
-    KafkaError,
     NoError,
     NotCoordinatorForGroupError,
     for_code,
@@ -35,6 +34,8 @@ __all__ = [
     "LateProducer",
     "check_brokers",
     "check_coordinator",
+    "close_consumer",
+    "ended",
     "heed_offset_errors",
     "join_once",
     "patient",
@@ -200,15 +201,53 @@ class LateProducer:
             return self._producer
 
     async def close(self) -> None:
-        """Close it. One that failed may be in no state to go on, or to close cleanly."""
+        """Close it, when Kafka has what it was given; one that failed may be in no state to close cleanly."""
         producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        try:
-            async with asyncio.timeout(self._close_timeout):
-                await producer.stop()
-        except (TimeoutError, KafkaError, OSError) as error:
-            logger.info("%s did not close cleanly: %r", self._what, error)
+        if producer is not None and not await ended(producer.stop(), self._what, self._close_timeout):
+            await self._drop(producer)
+
+    async def drop(self) -> None:
+        """Close it, and let nothing that it still has be written."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer._closed = True  # noqa: SLF001 - stop() would wait for Kafka
+            await self._drop(producer)
+
+    async def _drop(self, producer: AIOKafkaProducer) -> None:
+        # What stop() was cancelled over would live on, and try again for ever.
+        await ended(producer._sender.close(), self._what, self._close_timeout)  # noqa: SLF001 - see above
+        await ended(producer.client.close(), self._what, self._close_timeout)
+
+
+async def close_consumer(consumer: AIOKafkaConsumer, *, what: str, timeout: float) -> None:
+    """Stop a consumer, and leave nothing of it behind.
+
+    Args:
+        consumer: the consumer.
+        what: what it is for, in logs.
+        timeout: seconds for the goodbye to its group.
+    """
+    try:
+        await ended(consumer.stop(), what, timeout)
+    finally:  # what stop() did not come to would go on to look for Kafka
+        await ended(consumer._client.close(), what, timeout)  # noqa: SLF001 - stop() closes it last
+
+
+async def ended(ending: Awaitable[None], what: str, timeout: float) -> bool:
+    """Wait until a client, or a part of it, has ended, but not for long; whether it did so by itself.
+
+    Without Kafka aiokafka waits for its coordinator, or raises the CancelledError that its own fetches were ended
+    with. Passed on, that would end whoever closes the client.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            await ending
+    except (Exception, asyncio.CancelledError) as error:  # what is given up must not end what goes on
+        if cast(asyncio.Task[Any], asyncio.current_task()).cancelling():
+            raise
+        logger.info("%s did not close cleanly: %r", what, error)
+        return False
+    return True
 
 
 def join_once(consumer: AIOKafkaConsumer) -> None:

@@ -4,7 +4,7 @@ In a deployment Kafka's group protocol decides who is a member. This object is f
 tests and for trying out. It owns no task and no clock: somebody calls ``heartbeat``, ``sweep`` and ``rebalance``.
 """
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +16,7 @@ from prom_faust.exceptions import ConfigurationError
 __all__ = ["Assignment", "PartitionCoordinator"]
 
 NOTHING: Final[frozenset[int]] = frozenset()
+LARGEST: Final = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class _Member:
 @dataclass(slots=True)
 class _Group:
     members: dict[str, _Member] = field(default_factory=dict)
-    departed: list[_Member] = field(default_factory=list)  # gone, and not yet told what they lost by that
+    departed: list[Holder] = field(default_factory=list)  # gone, and not yet told what they lost by that
     partitions: int = 0  # of the last assignment
     rebalancing: bool = False
     again: bool = False  # somebody asked for a rebalance while one was under way
@@ -81,6 +82,9 @@ class PartitionCoordinator:
         clock: seconds that never go back, such as ``time.monotonic``.
         load_factor: how many times its fair share a member may own; see ``place``.
         on_error: is told of a hook that failed; it is logged in any case.
+
+    Raises:
+        ConfigurationError: ``ttl`` or ``load_factor`` cannot be.
     """
 
     def __init__(
@@ -91,6 +95,10 @@ class PartitionCoordinator:
         load_factor: float = 1.25,
         on_error: OnError | None = None,
     ) -> None:
+        if not (_is_number(ttl) and ttl > 0):
+            raise ConfigurationError(f"ttl= is {ttl!r}: it must be a number of seconds above 0")
+        if not (_is_number(load_factor) and load_factor >= 1):
+            raise ConfigurationError(f"load_factor= is {load_factor!r}: it must be a number from 1")
         self.ttl = ttl
         self.load_factor = load_factor
         self._clock = clock
@@ -159,7 +167,6 @@ class PartitionCoordinator:
         oldest = self._clock() - self.ttl
         removed: dict[str, tuple[str, ...]] = {}
         for group, known in list(self._groups.items()):
-            known.departed = [member for member in known.departed if member.seen >= oldest]
             expired = [member for member in known.members.values() if member.seen < oldest]
             for member in expired:
                 self._depart(known, member)
@@ -186,8 +193,10 @@ class PartitionCoordinator:
     async def rebalance(self, group: str, partitions: int) -> Assignment:
         """Assign, and tell the members what changed: first all that they lost, then all that they gained.
 
-        Who left or was swept is told too. While a rebalance of the group is under way another one only lets it
-        go round once more, so that a partition never has two owners.
+        Who left or was swept is told too, however late, and until then nobody else gets its partitions. So at most
+        one departed member is kept for each partition. While a rebalance of the group is under way another one only
+        lets it go round once more, so that a partition never has two owners. Where one is cancelled the next goes
+        on, and calls the hook that was at work again.
 
         Args:
             group: the group.
@@ -212,12 +221,12 @@ class PartitionCoordinator:
         return found
 
     async def _tell(self, known: _Group, assignment: Assignment) -> None:
-        shares = {member.holder: NOTHING for member in known.departed}
+        shares = dict.fromkeys(known.departed, NOTHING)
         shares.update({holder: assignment.share(holder.name) for holder in known.holders()})
         try:
             await hand_over(assignment.group, shares, present=known.holders, on_error=self._on_error)
         finally:
-            known.departed = [member for member in known.departed if member.holder.share]
+            known.departed = [holder for holder in known.departed if holder.share]
 
     def snapshot(self) -> dict[str, Any]:
         """Everything, ready for JSON: groups, members with their age in seconds since the last heartbeat, owners.
@@ -252,9 +261,8 @@ class PartitionCoordinator:
 
     def _depart(self, known: _Group, member: _Member) -> None:
         del known.members[member.holder.name]
-        if member.holder.share:
-            member.seen = self._clock()
-            known.departed.append(member)
+        if member.holder.share and member.holder.on_revoked is not None:
+            known.departed.append(member.holder)
 
     def _forget_if_empty(self, group: str) -> None:
         known = self._groups[group]
@@ -264,8 +272,13 @@ class PartitionCoordinator:
 
 def _weight(group: str, member_id: str, meta: Mapping[str, Any] | None) -> float:
     weight = (meta or {}).get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+    if not (_is_number(weight) and weight > 0):
         raise ConfigurationError(
             f"group {group}: the weight of member {member_id} is {weight!r}: it must be a number above 0"
         )
     return float(weight)
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a finite number that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST

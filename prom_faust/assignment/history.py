@@ -25,6 +25,8 @@ class Rebalance:
         gained: partitions that the member did not have before, as ``topic-partition``.
         lost: partitions that it had before and has no longer.
         members: the names of the group's members since then; empty where they are not known.
+        ended: when the member got its partitions, in seconds since the epoch. All members do at the same time,
+            however long each of them has waited.
     """
 
     at: float
@@ -34,6 +36,7 @@ class Rebalance:
     gained: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
+    ended: float = 0.0
 
 
 class RebalanceHistory:
@@ -129,6 +132,7 @@ class RebalanceHistory:
                 gained=_named(gained),
                 lost=_named(lost),
                 members=names,
+                ended=now,
             )
         )
         self._owned, self._members, self._protocol = owned, names, protocol

@@ -15,7 +15,7 @@ from mode import Service
 
 from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.backoff import Backoff
-from prom_faust.clients import Clients
+from prom_faust.clients import Clients, close_consumer
 from prom_faust.exceptions import ConfigurationError, PromFaustError, RevokedError, UnreachableError
 from prom_faust.lane.agent import DeliveryAgent
 from prom_faust.lane.kafka import Committer, LogComparison, PositionStore, kafka_partition
@@ -204,7 +204,7 @@ class Lane(Service):
         finally:
             await self._ownership.release(self.options.drain_timeout)
             self._ownership.consumer = None
-            await _close(consumer)
+            await close_consumer(consumer, what=self.label, timeout=CLOSE_SECONDS)
 
     @Service.task
     async def _watch_history(self) -> None:
@@ -231,11 +231,3 @@ class Lane(Service):
                 await self._closed.wait()
         except TimeoutError:
             logger.warning("%s: not drained in time; what is left will be done again", self.label)
-
-
-async def _close(consumer: AIOKafkaConsumer) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await consumer.stop()
-    except (TimeoutError, KafkaError) as error:
-        logger.info("the consumer did not leave its group cleanly: %r", error)

@@ -17,7 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 from mode import Service
 
 from prom_faust.assignment.faust import RendezvousAssignor
-from prom_faust.clients import Clients, heed_offset_errors, join_once, patient
+from prom_faust.clients import Clients, ended, heed_offset_errors, join_once, patient
 from prom_faust.exceptions import GroupError, PromFaustError
 from prom_faust.membership.refusal import duplicate, refusal
 from prom_faust.membership.service import end_worker
@@ -132,17 +132,8 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
         """The thread ends."""
         if self._watching is not None:
             self._watching.cancel()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await super().on_thread_stop()
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if cast(asyncio.Task[Any], asyncio.current_task()).cancelling():
-                raise
-            # Without Kafka aiokafka waits for its coordinator, or raises what its fetches were ended with, and Faust
-            # would wait for the thread, a minute long.
-            logger.warning(
-                "group %s: this worker ends without a goodbye, since Kafka is away: %r", self.group, error
-            )
+        # Without Kafka aiokafka would wait, or raise; Faust waits for the thread, a minute long.
+        if not await ended(super().on_thread_stop(), f"the consumer of group {self.group}", STOP_SECONDS):
             await self._ensure_consumer()._client.close()  # noqa: SLF001 - the rest of the consumer is closed
 
     async def _watch(self) -> None:

@@ -1,6 +1,6 @@
 """What is known of the workers of an app: the last status of each, and since when it is silent. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from prom_faust.ops.status import WorkerStatus
@@ -9,6 +9,8 @@ __all__ = ["Board", "Seen"]
 
 SILENT_INTERVALS = 5.0
 FORGET_SECONDS = 3600.0
+IDS_PER_WORKER = 8
+"""How many ids are kept, in the mean. While a group waits for a worker that was killed, the id that it had counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Board:
         self._clock = clock
         self._limit = limit
         self._seen: dict[str, tuple[WorkerStatus, float]] = {}
+        self._names: dict[str, str] = {}
         self._heard_at: float | None = None
 
     @property
@@ -78,8 +81,22 @@ class Board:
         self._seen.pop(worker, None)
         if status is not None:
             self._seen[worker] = (status, at)
+            self._remember(status)
         while len(self._seen) > self._limit:
             del self._seen[next(iter(self._seen))]
+
+    def _remember(self, status: WorkerStatus) -> None:
+        for group in status.groups:
+            if group.member_id:
+                self._names.pop(group.member_id, None)
+                self._names[group.member_id] = group.member
+        while len(self._names) > IDS_PER_WORKER * self._limit:
+            del self._names[next(iter(self._names))]
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Ids that Kafka has given to members of groups, also those of before, and the members' names."""
+        return self._names
 
     def workers(self) -> tuple[Seen, ...]:
         """The workers, by name."""

@@ -73,6 +73,7 @@ class ClusterView:
         self._letters = Cached(self._ask_letters)
         self._group_ids = groups
         self._letter_topics = letters
+        self._read: dict[str, frozenset[str]] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._admin: AIOKafkaAdminClient | None = None
 
@@ -99,9 +100,14 @@ class ClusterView:
     async def _describe(self, group: str) -> GroupState | str:
         """The group, or why it is not known: one that this user may not see must not hide the others."""
         try:
-            return await describe_group(self.clients, group, timeout=DESCRIBE_SECONDS)
+            state = await describe_group(
+                self.clients, group, timeout=DESCRIBE_SECONDS, topics=self._read.get(group, frozenset())
+            )
         except UnreachableError as error:
             return str(error)
+        if read := frozenset(topic for member in state.members for topic in member.topics):
+            self._read[group] = read
+        return state
 
     async def _ask_letters(self) -> Letters:
         topics = sorted(self._letter_topics())

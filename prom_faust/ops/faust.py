@@ -25,6 +25,7 @@ from prom_faust.ops.status import (
     WorkerStatus,
     rebalance_status,
 )
+from prom_faust.partitioned.agent import RecordAgent
 from prom_faust.sink.faust import Projection
 
 if TYPE_CHECKING:
@@ -108,8 +109,14 @@ class Observer:
     def _lanes(self) -> list[tuple[str, str, Lane]]:
         return [
             *((name, "projection", projection.lane) for name, projection in self.prom.projections.items()),
-            *((name, "batches", lane) for name, lane in self.prom.lanes.items()),
+            *((name, self._kind(name), lane) for name, lane in self.prom.lanes.items()),
         ]
+
+    def _kind(self, name: str) -> str:
+        """A partitioned consumer may have two lanes: one that sends records to their partitions, and its own."""
+        lanes = self.prom.lanes
+        last = lanes.get(name.removesuffix(".repartition"), lanes[name])
+        return "partitioned" if isinstance(last.agent, RecordAgent) else "batches"
 
     def _streams(self) -> GroupStatus:
         app = self.app
@@ -127,6 +134,7 @@ class Observer:
             rebalancing=bool(app.rebalancing) or (history is not None and history.rebalancing),
             recovering=bool(recovery.in_recovery or not recovery.completed.is_set()),
             rebalances=rebalance_status(history.rebalances[-SHOWN:]) if history is not None else (),
+            member_id=_streams_member_id(app),
         )
 
     def _not_ready(self, groups: Iterable[GroupStatus], sinks: Iterable[SinkStatus]) -> tuple[str, ...]:
@@ -148,6 +156,18 @@ def _history(app: faust.App) -> RebalanceHistory | None:
     return found if isinstance(found, RebalanceHistory) else None
 
 
+def _streams_member_id(app: Any) -> str:
+    """Of Faust's consumer, which is made when the app starts, and has a thread of its own."""
+    thread = getattr(app._consumer, "_thread", None)  # noqa: SLF001 - app.consumer would make one
+    return _member_id(getattr(thread, "_consumer", None))
+
+
+def _member_id(consumer: Any) -> str:
+    """The id that Kafka has given a consumer; empty while it has none."""
+    coordinator = getattr(consumer, "_coordinator", None)  # aiokafka has no public word for it
+    return str(getattr(coordinator, "member_id", ""))
+
+
 def _lane_group(lane: Lane, what: str) -> GroupStatus:
     history = lane.history
     return GroupStatus(
@@ -160,6 +180,7 @@ def _lane_group(lane: Lane, what: str) -> GroupStatus:
         active=_topics(history.assigned_now),
         rebalancing=history.rebalancing,
         rebalances=rebalance_status(history.rebalances[-SHOWN:]),
+        member_id=_member_id(lane.consumer),
     )
 
 

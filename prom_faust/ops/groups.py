@@ -120,6 +120,7 @@ def group_state(
     counts: Mapping[str, int],
     committed: Mapping[Partition, int],
     ends: Mapping[Partition, int],
+    topics: Iterable[str] = (),
 ) -> GroupState:
     """Put together what the broker tells in several answers.
 
@@ -131,6 +132,7 @@ def group_state(
         counts: topic to its number of partitions, of the topics that exist.
         committed: the group's committed offsets.
         ends: the ends of the logs.
+        topics: others that are known to be read: while a group rebalances its members do not say what they read.
     """
     ordered = tuple(sorted(members, key=lambda member: (member.name, member.member_id)))
     owners: dict[Partition, str] = {}
@@ -140,7 +142,7 @@ def group_state(
             owners.setdefault(partition, member.name)
         for partition in _pairs(member.standby):
             standbys.setdefault(partition, []).append(member.name)
-    read = {topic for member in ordered for topic in member.topics}
+    read = {*topics, *(topic for member in ordered for topic in member.topics)}
     known = {(topic, number) for topic in read for number in range(counts.get(topic, 0))} | {*committed}
     return GroupState(
         group,

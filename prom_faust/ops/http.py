@@ -189,7 +189,7 @@ class Members(OpsView):
 
 
 class Sinks(OpsView):
-    """The projections and batch agents."""
+    """The projections, batch agents and partitioned consumers."""
 
     path = "/sinks"
 

@@ -31,7 +31,9 @@ CONSUMER = "consumer"
 """The protocol type of consumer groups; others put bytes of their own where a subscription would be."""
 
 
-async def describe_group(clients: Clients, group: str, *, timeout: float = 10.0) -> GroupState:
+async def describe_group(
+    clients: Clients, group: str, *, timeout: float = 10.0, topics: Collection[str] = ()
+) -> GroupState:
     """Ask the broker for a group's members, their partitions, its committed offsets and the ends of the logs.
 
     These are several questions: in a group that works, offsets are a little older than the ends.
@@ -40,12 +42,13 @@ async def describe_group(clients: Clients, group: str, *, timeout: float = 10.0)
         clients: where the broker is.
         group: the group's id; of one that the broker does not know, the state is ``Dead`` and empty.
         timeout: seconds for all of it, with all attempts.
+        topics: what its members are known to read, for while it rebalances: Kafka does not say it then.
 
     Raises:
         UnreachableError: Kafka did not answer in time, or refused.
     """
     return await _ask(
-        clients, f"describe group {group}", timeout, lambda admin: _describe(admin, clients, group)
+        clients, f"describe group {group}", timeout, lambda admin: _describe(admin, clients, group, topics)
     )
 
 
@@ -95,7 +98,9 @@ async def _ask(
         ) from (reason or error)
 
 
-async def _describe(admin: AIOKafkaAdminClient, clients: Clients, group: str) -> GroupState:
+async def _describe(
+    admin: AIOKafkaAdminClient, clients: Clients, group: str, topics: Collection[str]
+) -> GroupState:
     coordinator = await admin.find_coordinator(group)
     answer = (await admin.describe_consumer_groups([group], coordinator))[0].groups[0]
     code, _, state, kind, protocol, raw_members, *_ = answer
@@ -105,7 +110,9 @@ async def _describe(admin: AIOKafkaAdminClient, clients: Clients, group: str) ->
     offsets = await admin.list_consumer_group_offsets(group, coordinator)
     leaders = await _leaders(admin)
     committed = {(tp.topic, tp.partition): found.offset for tp, found in offsets.items() if found.offset >= 0}
-    read = {topic for member in members for topic in member.topics} | {topic for topic, _ in committed}
+    # While a group rebalances its coordinator says who is in it, and nothing of what they read.
+    known = {topic for member in members for topic in member.topics} or ({*topics} if members else set())
+    read = known | {topic for topic, _ in committed}
     return group_state(
         group,
         state=state,
@@ -117,6 +124,7 @@ async def _describe(admin: AIOKafkaAdminClient, clients: Clients, group: str) ->
             clients,
             [(topic, number) for topic in read for number, has in leaders.get(topic, {}).items() if has],
         ),
+        topics=known,
     )
 
 
@@ -143,7 +151,7 @@ async def _ends(clients: Clients, partitions: Iterable[Partition]) -> dict[Parti
 
 
 def _member(kind: str, raw: Any) -> GroupMember:
-    """A member, from its entry in DescribeGroups; while a group rebalances there is no assignment."""
+    """A member, from its entry in DescribeGroups; while a group rebalances there is no subscription."""
     member_id, client_id, host, subscription_frame, assignment_frame = raw[:5]
     subscription = _decoded(ConsumerProtocolMemberMetadata, subscription_frame) if kind == CONSUMER else None
     assignment = _decoded(ConsumerProtocolMemberAssignment, assignment_frame) if kind == CONSUMER else None

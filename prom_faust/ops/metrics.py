@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 
 from prom_faust.assignment.history import Rebalance, RebalanceHistory
 from prom_faust.ops.groups import GroupState
+from prom_faust.ops.sinks import behind
 from prom_faust.ops.status import GroupStatus, SinkStatus, Topics, WorkerStatus
 
 __all__ = ["Figures", "Tally", "WorkerMetrics", "families"]
@@ -182,12 +183,14 @@ def _sinks(figures: Figures) -> Iterator[Metric]:
     )
     lag = GaugeMetricFamily(
         "prom_faust_sink_lag_records",
-        "Records still to be applied, of this worker's partitions.",
+        "Records still to be applied, up to the end that Kafka knows, of this worker's partitions.",
         labels=labels,
     )
     in_flight = GaugeMetricFamily("prom_faust_sink_in_flight_batches", "Batches worked on.", labels=labels)
     waiting = GaugeMetricFamily(
-        "prom_faust_sink_waiting", "1 while the sink waits for a server, or has stopped.", labels=labels
+        "prom_faust_sink_waiting",
+        "1 while the sink waits for a server, is stuck, or has stopped.",
+        labels=labels,
     )
     counted = CounterMetricFamily(
         "prom_faust_sink_events", "What the sink did since the start, by kind.", labels=[*labels, "kind"]
@@ -199,7 +202,7 @@ def _sinks(figures: Figures) -> Iterator[Metric]:
     )
     for sink in figures.status.sinks:
         names = [sink.name, sink.topic]
-        lag.add_metric(names, sink.lag)
+        lag.add_metric(names, _sink_lag(sink, figures.groups.get(sink.group)))
         in_flight.add_metric(names, sink.in_flight)
         waiting.add_metric(names, float(_waits(sink)))
         for partition in sink.partitions:
@@ -211,6 +214,11 @@ def _sinks(figures: Figures) -> Iterator[Metric]:
         if number is not None:
             letters.add_metric([topic], number)
     yield from (applied, lag, in_flight, waiting, counted, letters)
+
+
+def _sink_lag(sink: SinkStatus, state: GroupState | None) -> int:
+    here = {each.partition: each for each in (state.partitions if state else ()) if each.topic == sink.topic}
+    return sum(behind(part, here.get(part.partition))[1] for part in sink.partitions)
 
 
 def _waits(sink: SinkStatus) -> bool:

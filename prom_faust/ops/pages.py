@@ -19,7 +19,7 @@ ENDPOINTS: Mapping[str, str] = {
     "/page": "one page that shows everything, and refreshes itself",
     "/assignments": "every group: owner, standbys, generation and lag of each partition, members, rebalances",
     "/members": "the workers: where they are, what they run, whether they are ready, since when they are silent",
-    "/sinks": "projections and batch agents: applied offsets, lag, what they wait for, dead letters",
+    "/sinks": "projections, batch agents, partitioned consumers: offsets, lag, what they wait for, dead letters",
     "/coordinators": "the partition coordinators inside this process",
     "/live": "200 while the event loop answers",
     "/ready": "200 if this worker is ready, or 503 and why it is not",
@@ -72,7 +72,13 @@ class Pages:
         known = look.groups.value or Groups()
         told = {group.group for seen in workers for group in seen.status.groups}
         groups = [
-            group_json(group, known.states.get(group), workers, error=known.errors.get(group))
+            group_json(
+                group,
+                known.states.get(group),
+                workers,
+                ids=self.status.board.names,
+                error=known.errors.get(group),
+            )
             for group in sorted({*known.states, *told})
         ]
         if look.groups.value is None and not any(group["partitions"] for group in groups):
@@ -84,7 +90,7 @@ class Pages:
         return {**self._head(), "stale": self._deaf(), "members": members_json(self.status.workers())}
 
     async def sinks(self) -> dict[str, Any]:
-        """The projections and batch agents of the app."""
+        """The projections, batch agents and partitioned consumers of the app."""
         look, workers = await self.cluster.look(), self.status.workers()
         letters = look.letters.value or {}
         return {

@@ -6,6 +6,9 @@ from prom_faust.ops.status import GroupStatus, SinkStatus
 
 __all__ = ["Progress", "not_ready"]
 
+TOLD = 200
+"""So many characters of an error are told; all of it is on ``/ops/sinks``."""
+
 
 class Progress:
     """Which partitions have not got on for too long.
@@ -76,9 +79,20 @@ def not_ready(
             reasons.append(f"{sink.name}: {sink.unstarted} partitions of {sink.topic} are not read yet")
         if late := stuck.get(sink.name):
             numbers = ", ".join(map(str, sorted(late)))
-            why = f": {sink.waiting}" if sink.waiting else ""
+            why = "; ".join(_why(sink, late))
             reasons.append(
                 f"{sink.name}: nothing was done on partition{'s' * (len(late) > 1)} {numbers} of {sink.topic} "
-                f"for {max(late.values()):.0f} s{why}"
+                f"for {max(late.values()):.0f} s{why and f': {why}'}"
             )
     return tuple(dict.fromkeys(reasons))
+
+
+def _why(sink: SinkStatus, late: Mapping[int, float]) -> list[str]:
+    """What it waits for, and the first error of those partitions."""
+    problems = [each.problem for each in sink.partitions if each.problem and each.partition in late]
+    return [*([sink.waiting] if sink.waiting else []), *(_shortened(each) for each in problems[:1])]
+
+
+def _shortened(error: str) -> str:
+    text = " ".join(error.split())
+    return text if len(text) <= TOLD else f"{text[: TOLD - 3]}..."

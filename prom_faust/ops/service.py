@@ -1,6 +1,6 @@
 """The status topic at work: this worker's status is written again and again, and those of all others are read.
 
-Neither may ever end the worker: without Kafka they wait, with growing pauses, and say so once.
+Neither may ever end the worker, or end before it: without Kafka they wait, with growing pauses, and say so once.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from mode import Service
 
 from prom_faust.assignment.identity import worker_identity
 from prom_faust.backoff import Backoff
-from prom_faust.clients import Clients, LateProducer
+from prom_faust.clients import Clients, LateProducer, close_consumer
 from prom_faust.ops.board import Board, Seen
 from prom_faust.ops.clients import ClusterView
 from prom_faust.ops.faust import Observer
@@ -25,6 +25,9 @@ __all__ = ["StatusService"]
 logger = logging.getLogger(__name__)
 
 WRITE_SECONDS = 5.0
+OPEN_SECONDS = 5.0
+PAUSE_CAP = 3.0
+"""The longest pause. With an attempt that hangs, ten seconds after an outage the statuses are known again."""
 GOODBYE_SECONDS = 1.0
 POLL_SECONDS = 1.0
 DEAF_INTERVALS = 10.0
@@ -83,7 +86,7 @@ class StatusService(Service):
 
     @Service.task
     async def _write(self) -> None:
-        backoff = Backoff()
+        backoff = Backoff(cap=PAUSE_CAP)
         while not self.should_stop:
             try:
                 await self._publish(self.observer.status())
@@ -91,7 +94,7 @@ class StatusService(Service):
                     await self._put(worker, None)
             except (KafkaError, OSError, TimeoutError) as error:
                 self._failed(error)
-                await self._producer.close()
+                await self._producer.drop()
                 await self.sleep(max(self.interval, backoff.next()))
             except Exception:  # what only shows the work must not end it
                 logger.exception("this worker's status cannot be put together")
@@ -124,24 +127,30 @@ class StatusService(Service):
 
     @Service.task
     async def _read(self) -> None:
-        backoff = Backoff()
+        backoff = Backoff(cap=PAUSE_CAP)
         while self.reads and not self.should_stop:
             consumer = self.clients.reader()
             try:
-                await consumer.start()
-                await self._follow(consumer, backoff)
+                async with asyncio.timeout(OPEN_SECONDS):
+                    old = await self._open_reader(consumer)
+                await self._follow(consumer, backoff, old)
             except (KafkaError, OSError, TimeoutError) as error:
                 delay = backoff.next()
                 logger.info("the workers' statuses are not read: %r; again in %.1f s", error, delay)
                 await self.sleep(delay)
             finally:
-                await self._close_reader(consumer)
+                await close_consumer(consumer, what="the status reader", timeout=GOODBYE_SECONDS)
 
-    async def _follow(self, consumer: AIOKafkaConsumer, backoff: Backoff) -> None:
+    @staticmethod
+    async def _open_reader(consumer: AIOKafkaConsumer) -> int:
+        """Begin at the topic's begin; returns its end: what is before that was written before."""
+        await consumer.start()
         consumer.assign([STATUS])
         await consumer.seek_to_beginning(STATUS)
-        async with asyncio.timeout(WRITE_SECONDS):
-            old = (await consumer.end_offsets([STATUS]))[STATUS]
+        ends: dict[TopicPartition, int] = await consumer.end_offsets([STATUS])
+        return ends[STATUS]
+
+    async def _follow(self, consumer: AIOKafkaConsumer, backoff: Backoff, old: int) -> None:
         heard = self.loop.time()
         while not self.should_stop:
             fetched = await consumer.getmany(STATUS, timeout_ms=int(POLL_SECONDS * 1000))
@@ -162,13 +171,6 @@ class StatusService(Service):
             logger.info("offset %d of %s is no status", record.offset, TOPIC)
             return
         self.board.put(worker, status, written_at=record.timestamp / 1000 if late else None)
-
-    async def _close_reader(self, consumer: AIOKafkaConsumer) -> None:
-        try:
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await consumer.stop()
-        except (KafkaError, OSError, TimeoutError) as error:
-            logger.info("the status reader did not close cleanly: %r", error)
 
     # -- the end ---------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""``/ops/sinks``: how far every projection and batch agent is, and what it waits for. Pure."""
+"""``/ops/sinks``: how far every projection, batch agent and partitioned consumer is, and what it waits for. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from prom_faust.ops.board import Seen
 from prom_faust.ops.groups import GroupState, PartitionProgress
 from prom_faust.ops.status import SinkPartition, SinkStatus
 
-__all__ = ["dead_letters_json", "sinks_json"]
+__all__ = ["behind", "dead_letters_json", "sinks_json"]
 
 
 def sinks_json(
@@ -64,9 +64,26 @@ def _sink(
     }
 
 
+def behind(part: SinkPartition, here: PartitionProgress | None) -> tuple[int | None, int]:
+    """The end of a partition's log, and the records that are still to be done up to there.
+
+    A lane knows the end as it was when it last read, and it does not read what is stuck, or what fills its buffers:
+    there Kafka knows more. What it has caught up with it reads all the time.
+
+    Args:
+        part: what its worker says.
+        here: what Kafka says, or None where it has not.
+    """
+    if here is None or here.end is None or (part.end is not None and (part.lag == 0 or here.end <= part.end)):
+        return part.end, part.lag
+    return here.end, max(here.end - part.done, part.lag)
+
+
 def _state(stops: Sequence[Any], waits: Sequence[Any], partitions: Sequence[Mapping[str, Any]]) -> str:
-    if stops or any(each["problem"] for each in partitions):
+    if stops:
         return "stopped"
+    if any(each["problem"] for each in partitions):
+        return "stuck"
     if waits:
         return "waiting"
     if any(each["worker"] is None for each in partitions):
@@ -79,12 +96,13 @@ def _partition(
 ) -> dict[str, Any]:
     if owned is not None:
         worker, part = owned
+        end, lag = behind(part, here)
         return {
             "partition": number,
             "worker": worker,
             "applied": part.done,
-            "end": part.end,
-            "lag": part.lag,
+            "end": end,
+            "lag": lag,
             "held": part.held,
             "problem": part.problem,
         }

@@ -53,6 +53,8 @@ class RebalanceStatus:
         gained: how many partitions the member got.
         lost: how many it gave up.
         moved: the names of the first of both.
+        ended: when it ended, in seconds since the epoch; None where that is not known.
+        size: how many members the group has since then; 0 where that is not known.
     """
 
     at: float
@@ -62,6 +64,8 @@ class RebalanceStatus:
     gained: int = 0
     lost: int = 0
     moved: tuple[str, ...] = ()
+    ended: float | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class GroupStatus:
 
     Attributes:
         group: the group's id.
-        what: what the worker does in it: ``streams`` (Faust's agents), ``sink`` or ``batches``.
+        what: what the worker does in it: ``streams`` (Faust's agents), ``sink``, ``batches`` or ``partitioned``.
         name: whom the partitions are for: the app, or an agent.
         member: the worker's name in it.
         protocol: what the group assigns by; empty where that is not known.
@@ -80,6 +84,7 @@ class GroupStatus:
         rebalancing: whether it has nothing at the moment, because the group is sharing out anew.
         recovering: whether it is still reading the tables of its partitions.
         rebalances: the last ones, the newest last.
+        member_id: the id that Kafka has given it; empty while it has none.
     """
 
     group: str
@@ -93,6 +98,7 @@ class GroupStatus:
     rebalancing: bool = False
     recovering: bool = False
     rebalances: tuple[RebalanceStatus, ...] = ()
+    member_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +124,11 @@ class SinkPartition:
 
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """A lane: a projection, or a batch agent.
+    """A lane: a projection, a batch agent, or a partitioned consumer.
 
     Attributes:
         name: the collection, or the agent.
-        what: ``projection`` or ``batches``.
+        what: ``projection``, ``batches`` or ``partitioned``.
         topic: what it reads.
         group: its consumer group.
         partitions: those that the worker owns.
@@ -233,6 +239,8 @@ def rebalance_status(rebalances: Iterable[Rebalance]) -> tuple[RebalanceStatus, 
             gained=len(each.gained),
             lost=len(each.lost),
             moved=tuple(sorted({*each.gained, *each.lost}, key=in_order)[:NAMED]),
+            ended=each.ended,
+            size=len(each.members),
         )
         for each in rebalances
     )

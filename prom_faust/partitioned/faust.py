@@ -14,11 +14,12 @@ from prom_faust.lane.agent import DeliveryAgent
 from prom_faust.lane.faust import Stop, begin
 from prom_faust.lane.service import Lane
 from prom_faust.partitioned.decode import Reader
-from prom_faust.partitioned.event import Handler
+from prom_faust.partitioned.event import Handler, PartitionedEvent
 from prom_faust.partitioned.fanout.service import Fanout, FanoutMember
 from prom_faust.partitioned.hooks import Hooks
 from prom_faust.partitioned.options import PartitionedOptions
 from prom_faust.partitioned.service import Plan, Subscription, handing_to
+from prom_faust.partitioned.tasks import AtWork, ending
 from prom_faust.publish.rules import Rules
 from prom_faust.schema.registry import SchemaRegistry
 from prom_faust.settings import Settings
@@ -46,11 +47,13 @@ class Subscribed:
         agent: what works on the records, as it is listed in ``app.agents``.
         stop: leaves at once: the handler at work returns first, and others take the partitions over.
         specs: the topics that it needs.
+        at_work: its handlers and hooks, for which ``stop`` waits.
     """
 
     agent: DeliveryAgent
     stop: Stop
     specs: list[TopicSpec]
+    at_work: AtWork
 
 
 @dataclass(slots=True)
@@ -127,12 +130,22 @@ class Subscriptions:
             await subscribed.stop()
             self.members.discard(member)
 
-        return Subscribed(subscribed.agent, stop, subscribed.specs)
+        return replace(subscribed, stop=ending(stop, subscribed.at_work))
 
     def _alone(self, host: Host, plan: Plan, handler: Handler) -> Subscribed:
-        options = plan.options
-        hooks = Hooks(options.group, options.on_assigned, options.on_revoked)
-        return _attach(host, Subscription(plan, handing_to(handler), hooks))
+        options, at_work = plan.options, AtWork()
+        hooks = Hooks(
+            options.group,
+            options.on_assigned and at_work.within(options.on_assigned),
+            options.on_revoked and at_work.within(options.on_revoked),
+        )
+        hand = handing_to(at_work.within(handler))
+
+        async def handle(event: PartitionedEvent) -> bool:
+            return not subscription.should_stop and await hand(event)
+
+        subscription = Subscription(plan, handle, hooks)
+        return _attach(host, subscription, at_work)
 
     def _together(
         self, host: Host, plan: Plan, handler: Handler, coordinator: PartitionCoordinator
@@ -142,7 +155,7 @@ class Subscriptions:
         place = (options.topic, options.group, id(coordinator))
         if place not in self._fanouts:
             fanout = _fanout(plan, coordinator)
-            self._fanouts[place] = fanout, _attach(host, fanout.subscription)
+            self._fanouts[place] = fanout, _attach(host, fanout.subscription, fanout.at_work)
         fanout, lane = self._fanouts[place]
         member = FanoutMember(fanout, options, handler)
         fanout.add(member)
@@ -155,7 +168,7 @@ class Subscriptions:
                 del self._fanouts[place]
                 await lane.stop()
 
-        return Subscribed(lane.agent, stop, lane.specs)
+        return replace(lane, stop=stop)
 
 
 def _fanout(plan: Plan, coordinator: PartitionCoordinator) -> Fanout:
@@ -196,7 +209,7 @@ def _logical(options: PartitionedOptions, spec: TopicSpec, rules: Rules) -> tupl
     return options, not (keyed and at_home)
 
 
-def _attach(host: Host, subscription: Subscription) -> Subscribed:
+def _attach(host: Host, subscription: Subscription, at_work: AtWork) -> Subscribed:
     """Make a subscription part of its app."""
     app, lanes = host.app, subscription.lanes
     agents = [lane.agent for lane in lanes]
@@ -215,4 +228,4 @@ def _attach(host: Host, subscription: Subscription) -> Subscribed:
             app.agents.pop(agent.name, None)
             host.lanes.pop(agent.name, None)
 
-    return Subscribed(agents[-1], leave, subscription.plan.specs())
+    return Subscribed(agents[-1], leave, subscription.plan.specs(), at_work)

@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from inspect import isawaitable
 
-from prom_faust.assignment.handover import Hook
+from prom_faust.assignment.tasks import Hook, call
 from prom_faust.lane.record import TopicPartition
 
 __all__ = ["Hooks", "tell"]
@@ -43,9 +42,7 @@ async def tell(group: str, hook: Hook | None, partitions: frozenset[int]) -> Non
     if hook is None:
         return
     try:
-        answer = hook(partitions)
-        if isawaitable(answer):
-            await answer
+        await call(hook, partitions)
     except Exception:  # a user's function
         logger.exception("group %s: the hook %r failed over %s", group, hook, sorted(partitions))
 

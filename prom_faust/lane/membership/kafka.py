@@ -13,7 +13,7 @@ from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.assignment.identity import settings_of, worker_identity
 from prom_faust.assignment.kafka import LaneAssignor
 from prom_faust.assignment.wire import Decision, Identity
-from prom_faust.clients import Clients, heed_offset_errors, join_once
+from prom_faust.clients import Clients, close_consumer, heed_offset_errors, join_once
 from prom_faust.exceptions import DuplicateMemberError, GroupError
 from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.record import TopicPartition
@@ -21,6 +21,9 @@ from prom_faust.membership.refusal import duplicate, refusal
 from prom_faust.membership.tasks import make_room
 
 __all__ = ["Membership"]
+
+CLOSE_SECONDS = 1.0
+"""For the end of a consumer that could not be opened: it has no group to leave."""
 
 
 class Membership:
@@ -79,7 +82,7 @@ class Membership:
         try:
             await consumer.start()
         except BaseException:
-            await consumer.stop()
+            await close_consumer(consumer, what=f"a consumer of group {options.group}", timeout=CLOSE_SECONDS)
             raise
         join_once(consumer)
         heed_offset_errors(consumer)

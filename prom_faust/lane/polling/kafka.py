@@ -58,6 +58,7 @@ class Polling:
     async def poll(self, consumer: AIOKafkaConsumer) -> bool:
         """Read what is there into the buffers; whether anything was."""
         if consumer._subscription.reassignment_in_progress:  # noqa: SLF001 - getmany would wait for its end, in silence
+            consumer._coordinator.check_errors()  # noqa: SLF001 - as getmany does
             await asyncio.sleep(REBALANCE_SECONDS)
             return False
         wanted = self._wanted(consumer) or [NOWHERE]

@@ -15,6 +15,7 @@ from prom_faust.partitioned.event import Handler, PartitionedEvent
 from prom_faust.partitioned.hooks import tell
 from prom_faust.partitioned.options import PartitionedOptions
 from prom_faust.partitioned.service import Plan, Subscription, handing_to
+from prom_faust.partitioned.tasks import AtWork
 from prom_faust.routing.hashing import partition_of
 
 __all__ = ["Fanout", "FanoutMember"]
@@ -31,19 +32,31 @@ class Fanout:
         plan: what the lane is made of.
         coordinator: says who owns what.
         partitions: how many logical partitions there are.
+
+    Attributes:
+        members: those that have begun, and not stopped.
+        at_work: the members' handlers and hooks.
     """
 
     def __init__(self, plan: Plan, coordinator: PartitionCoordinator, partitions: int) -> None:
         self.coordinator = coordinator
+        self.group = plan.options.group
         self.partitions = partitions
         self.members: list[FanoutMember] = []
+        self.at_work = AtWork()
         self.drain_timeout = plan.settings.drain_timeout
         self.subscription = Subscription(plan, self._handle, decode=self._decoder(plan.reader))
         # Two Kafka partitions may hold records of one logical partition.
         self.turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._sharing: set[asyncio.Future[None]] = set()
 
     def _decoder(self, reader: Reader) -> Any:
         return lambda record: reader.event(record, lambda key: partition_of(key, self.partitions))
+
+    @property
+    def ends(self) -> bool:
+        """Whether the worker stops."""
+        return bool(self.subscription.plan.app.should_stop)
 
     def add(self, member: "FanoutMember") -> None:
         """Let a member take part.
@@ -59,10 +72,32 @@ class Fanout:
             )
         self.members.append(member)
 
+    def share(self) -> None:
+        """Have the partitions shared anew.
+
+        It is no member's own task that does it: a member that goes would cut off another one's hook.
+        """
+        sharing = self.subscription.add_future(self.coordinator.rebalance(self.group, self.partitions))
+        self._sharing.add(sharing)
+        sharing.add_done_callback(self._sharing.discard)
+
+    async def shared(self) -> bool:
+        """Wait until everybody has been told; gives whether that is so, or a hook took too long and was cancelled."""
+        if not self._sharing:
+            return True
+        # Of all of them: one that finds another under way returns at once, and that one goes round once more.
+        # A handler may take the time to drain, and a hook as much after it.
+        _, late = await asyncio.wait(self._sharing, timeout=2 * self.drain_timeout)
+        for sharing in late:
+            sharing.cancel()
+        if late:
+            await asyncio.wait(late, timeout=self.drain_timeout)
+        return not late
+
     async def _handle(self, event: PartitionedEvent) -> bool:
         async with self.turns[event.partition]:
             owner = next((each for each in self.members if event.partition in each.share), None)
-            return owner is not None and await owner.handle(event)
+            return owner is not None and not owner.should_stop and await owner.handle(event)
 
 
 class FanoutMember(Service):
@@ -81,7 +116,9 @@ class FanoutMember(Service):
         super().__init__(**kwargs)
         self.fanout = fanout
         self.options = options
-        self.handle = handing_to(handler)
+        self.handle = handing_to(fanout.at_work.within(handler))
+        self._on_assigned = options.on_assigned and fanout.at_work.within(options.on_assigned)
+        self._on_revoked = options.on_revoked and fanout.at_work.within(options.on_revoked)
         self.share: frozenset[int] = frozenset()
 
     @property
@@ -96,25 +133,26 @@ class FanoutMember(Service):
 
     async def on_start(self) -> None:
         """Join, and have the partitions shared anew."""
-        await self._beat()
+        self._beat()
 
     @Service.task
     async def _stay_alive(self) -> None:
         while not self.should_stop:
             await self.sleep(self.options.rebalance_every)
-            if not self.should_stop:
-                await self._beat()
+            if not (self.should_stop or self.fanout.ends):
+                self._beat()
 
-    async def _beat(self) -> None:
+    def _beat(self) -> None:
         coordinator, group = self.fanout.coordinator, self.options.group
         coordinator.heartbeat(group, self.name)
         coordinator.sweep()
         # To join again is nothing; for one that stood still and was swept it is the way back.
         coordinator.join(group, self.name, on_assigned=self._assigned, on_revoked=self._revoked)
-        await coordinator.rebalance(group, self.fanout.partitions)
+        # Nobody waits for it: whoever waits for another one's hook sends no heartbeats.
+        self.fanout.share()
 
     async def _assigned(self, partitions: frozenset[int]) -> None:
-        await tell(self.options.group, self.options.on_assigned, partitions)
+        await tell(self.options.group, self._on_assigned, partitions)
         self.share |= partitions
 
     async def _revoked(self, partitions: frozenset[int]) -> None:
@@ -126,10 +164,15 @@ class FanoutMember(Service):
                         pass
         except TimeoutError:
             logger.warning("%s: a handler is still at work on a partition that others get", self.label)
-        await tell(self.options.group, self.options.on_revoked, partitions)
+        await tell(self.options.group, self._on_revoked, partitions)
 
     async def on_stop(self) -> None:
         """Leave, so that the others have the share at once."""
-        coordinator, group = self.fanout.coordinator, self.options.group
-        coordinator.leave(group, self.name)
-        await coordinator.rebalance(group, self.fanout.partitions)
+        fanout = self.fanout
+        # With the worker all go: nobody has to be told of what another one gives up.
+        for member in fanout.members if fanout.ends else [self]:
+            fanout.coordinator.leave(self.options.group, member.name)
+        fanout.share()
+        if not await fanout.shared():
+            logger.warning("%s: a hook took too long, and was cancelled; it is called again", self.label)
+            fanout.share()

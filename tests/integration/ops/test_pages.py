@@ -275,3 +275,14 @@ def test_without_kafka_the_pages_answer_what_was_true_and_how_old_it_is(alone):
     assert "Kafka" in stale["reason"]
     assert stale["age"] > 2.0
     assert owners(answer.body, "alone", "alone.orders") == owners(before, "alone", "alone.orders")
+
+
+def test_ten_seconds_after_kafka_is_back_the_pages_are_fresh(alone):
+    alone.broker.kill()
+    time.sleep(8.0)  # the reader of the statuses has given up meanwhile, and begun anew
+    assert alone.worker.get("/members").body["stale"] is not None
+    alone.broker.start()
+    began = time.monotonic()
+    for path in ("/assignments", "/members", "/sinks"):
+        alone.worker.await_page(path, lambda answer: answer.body["stale"] is None)
+    assert time.monotonic() - began < 10.0

@@ -1,10 +1,13 @@
 """The status topic between workers that are in this process."""
 
+import asyncio
+import time
 from contextlib import asynccontextmanager
 
 import pytest
 
 from prom_faust.kafka import ensure_topics
+from prom_faust.local import KafkaServer, free_port
 from prom_faust.ops.clients import ClusterView
 from prom_faust.ops.faust import Observer
 from prom_faust.ops.service import StatusService
@@ -16,8 +19,8 @@ from tests.support.projection import eventually
 @pytest.fixture
 def member(kafka, unique):
     @asynccontextmanager
-    async def member(name, app=unique):
-        prom = installed(app, broker=kafka.url, worker_name=name)
+    async def member(name, app=unique, broker=kafka.url):
+        prom = installed(app, broker=broker, worker_name=name)
         await ensure_topics(prom.clients, [status_spec()], prom.settings)
         cluster = ClusterView(prom.clients, groups=list, letters=list)
         observer = Observer(prom, interval=0.2, progress_within=60.0)
@@ -71,9 +74,12 @@ async def test_what_is_no_status_is_passed_over(member, topics, unique):
 
 async def test_the_status_of_a_worker_that_died_long_ago_is_known_to_be_old(member, topics, unique):
     ago = WorkerStatus(unique, "w2", interval=0.2)
+    died = (
+        int(time.time() * 1000) - 600_000
+    )  # less than an hour, or it would be forgotten as soon as it is read
     async with member("w0") as first:
         await sees(first, {"w0"})
-        await topics.send(TOPIC, key_of(unique, "w2"), encode(ago), partition=0, timestamp=1_000_000)
+        await topics.send(TOPIC, key_of(unique, "w2"), encode(ago), partition=0, timestamp=died)
     async with member("w1") as one:
 
         async def told():
@@ -93,3 +99,21 @@ async def test_an_unreachable_kafka_ends_nothing(kafka, unique):
         assert not service.crashed
     assert look.groups.value is None
     assert "Kafka" in look.groups.error
+
+
+async def test_ten_seconds_after_an_outage_of_kafka_the_statuses_are_fresh(member, tmp_path):
+    with KafkaServer(tmp_path / "kafka", free_port()) as broker:
+        async with member("w1", broker=broker.url) as one, member("w2", broker=broker.url) as two:
+            await sees(one, {"w1", "w2"})
+            await asyncio.to_thread(broker.kill)
+            await asyncio.sleep(15.0)  # the readers have given up, and pauses that grow have grown
+            await asyncio.to_thread(broker.start)
+            loop = asyncio.get_running_loop()
+            back = loop.time()
+
+            async def fresh():
+                return all(each.board.age < 1.0 for each in (one, two))
+
+            await eventually(fresh, seconds=60)
+            took = loop.time() - back
+    assert took < 10.0

@@ -111,6 +111,81 @@ async def test_without_any_owner_the_records_wait(prom, group, topic, topics, co
     await stop()
 
 
+async def test_who_stops_does_not_cut_off_another_one_s_hook(prom, group, topic, topics, coordinator):
+    seen, stages, slow = Seen(), [], asyncio.Event()
+
+    async def takes_a_second(partitions):
+        if slow.is_set():
+            stages.append("begun")
+            await asyncio.sleep(1.0)
+            stages.append("done")
+
+    options = {"group": group, "partitions": 8, "coordinator": coordinator, "ttl": 60.0}
+    stop_a = prom.subscribe_partitioned(
+        topic, seen, member_id="a", rebalance_every=30.0, on_assigned=takes_a_second, **options
+    )
+    stop_b = prom.subscribe_partitioned(topic, seen, member_id="b", rebalance_every=0.2, **options)
+    await begun(prom, group)
+    slow.set()
+    coordinator.join(group, "a", {"weight": 8.0})  # b has it shared anew, and that is told to a
+
+    async def at_work():
+        return stages
+
+    await eventually(at_work)
+    await stop_b()
+    # What b gave back comes second.
+    assert stages == ["begun", "done"] * (len(stages) // 2)
+    await send(topics, topic, range(40))
+    await seen.wait(40)
+    await stop_a()
+
+
+async def test_a_hook_that_does_not_return_holds_up_a_stop_for_a_while_only(prom, group, topic, coordinator):
+    begun_hooks = []
+
+    async def never(partitions):
+        begun_hooks.append(partitions)
+        await asyncio.sleep(3600)
+
+    options = {"group": group, "partitions": 8, "coordinator": coordinator, **QUICK}
+    stop_a = prom.subscribe_partitioned(topic, Seen(), member_id="a", on_assigned=never, **options)
+    stop_b = prom.subscribe_partitioned(topic, Seen(), member_id="b", **options)
+
+    async def at_work():
+        return begun_hooks
+
+    await eventually(at_work)
+    began = time.monotonic()
+    await stop_b()
+    await stop_a()
+    assert time.monotonic() - began < 25.0
+    assert not [name for name in prom.app.agents if group in name]
+
+
+async def test_members_stay_alive_while_a_hook_takes_longer_than_the_ttl(prom, group, topic, coordinator):
+    coordinator.ttl = 1.5
+    owned, told = Owned(), []
+
+    async def slow(partitions):
+        told.append(partitions)
+        await asyncio.sleep(3.0)
+
+    options = {"group": group, "partitions": 8, "coordinator": coordinator, **QUICK}
+    stop_a = prom.subscribe_partitioned(topic, Seen(), member_id="a", on_assigned=slow, **options)
+    stop_b = prom.subscribe_partitioned(topic, Seen(), member_id="b", **options, **owned.hooks)
+
+    async def settled():
+        found = coordinator.snapshot()["groups"].get(group, {"rebalancing": True})
+        return owned.now and not found["rebalancing"]
+
+    await eventually(settled)
+    assert [kind for kind, _ in owned.told] == ["assigned"]
+    assert {member["id"] for member in coordinator.snapshot()["groups"][group]["members"]} == {"a", "b"}
+    await stop_a()
+    await stop_b()
+
+
 async def test_all_members_count_the_same_partitions(prom, group, topic, coordinator):
     stop = prom.subscribe_partitioned(
         topic, Seen(), group=group, member_id="a", partitions=8, coordinator=coordinator

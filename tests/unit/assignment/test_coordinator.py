@@ -11,6 +11,8 @@ from prom_faust.assignment.rendezvous import Member, place
 from prom_faust.exceptions import ConfigurationError
 from tests.support.clock import Clock
 
+HUGE = pytest.param(10**400, id="more than a float holds")
+
 
 class Told:
     """Hooks that write down what they are told, of any number of members."""
@@ -51,6 +53,25 @@ def told():
     return Told()
 
 
+class SlowOnce:
+    """A hook that does not return when it is called for the first time."""
+
+    def __init__(self):
+        self.calls = []
+
+    async def __call__(self, partitions):
+        self.calls.append(sorted(partitions))
+        if len(self.calls) == 1:
+            await asyncio.sleep(3600)
+
+
+async def cut(coordinator, partitions):
+    """A rebalance whose caller is cancelled while a hook is at work."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await coordinator.rebalance("g", partitions)
+
+
 def members(coordinator, group="g"):
     return [member["id"] for member in coordinator.snapshot()["groups"][group]["members"]]
 
@@ -88,7 +109,7 @@ def test_a_weight_is_a_share(coordinator):
     assert 650 < len(coordinator.assign("g", 1_000).share("a")) < 850
 
 
-@pytest.mark.parametrize("weight", [0, -1, "2", None, True, float("nan"), float("inf")])
+@pytest.mark.parametrize("weight", [0, -1, "2", None, True, float("nan"), float("inf"), HUGE])
 def test_a_weight_that_is_none_is_refused_and_nobody_has_joined(coordinator, weight):
     with pytest.raises(ConfigurationError, match="weight of member a"):
         coordinator.join("g", "a", {"weight": weight})
@@ -214,13 +235,40 @@ async def test_who_is_gone_is_told_what_it_lost_and_by_that_nothing_is_kept_of_t
     assert coordinator.snapshot()["groups"] == {}
 
 
-async def test_a_group_that_nobody_rebalances_any_more_disappears_all_the_same(coordinator, clock, told):
-    coordinator.join("g", "a", **told.of("a"))
+async def test_a_group_disappears_with_its_last_member_where_nobody_has_to_be_told(coordinator, told):
+    coordinator.join("g", "a", on_assigned=told.of("a")["on_assigned"])
+    coordinator.join("g", "b")
     await coordinator.rebalance("g", 4)
     coordinator.leave("g", "a")
-    clock.now += 16
-    coordinator.sweep()
+    coordinator.leave("g", "b")
     assert coordinator.snapshot()["groups"] == {}
+
+
+@pytest.mark.parametrize("stays", [True, False])
+async def test_who_is_gone_is_told_however_late_before_anybody_has_its_share(coordinator, clock, told, stays):
+    coordinator.join("g", "a", **told.of("a"))
+    await coordinator.rebalance("g", 4)
+    if stays:
+        coordinator.join("g", "b", **told.of("b"))
+    coordinator.leave("g", "a")
+    for _ in range(3):
+        clock.now += 14
+        coordinator.heartbeat("g", "b")
+        coordinator.sweep()
+    coordinator.join("g", "b", **told.of("b"))
+    await coordinator.rebalance("g", 4)
+    assert told.events[1:] == [("a", "-", [0, 1, 2, 3]), ("b", "+", [0, 1, 2, 3])]
+
+
+async def test_of_those_that_nobody_told_no_more_are_kept_than_there_are_partitions(coordinator, told):
+    coordinator.join("g", "stays")
+    for number in range(100):
+        coordinator.join("g", f"m{number}", **told.of(f"m{number}"))
+        await coordinator.rebalance("g", 4)
+        coordinator.leave("g", f"m{number}")
+    assert len(coordinator._groups["g"].departed) <= 4
+    await coordinator.rebalance("g", 4)
+    assert coordinator._groups["g"].departed == []
 
 
 def test_names_that_come_and_go_leave_nothing_behind(coordinator, clock):
@@ -341,6 +389,73 @@ async def test_a_cancelled_rebalance_is_taken_up_by_the_next(coordinator, told):
     await coordinator.rebalance("g", 8)
     assert calls == [set(range(8))] * 2
     assert told.owned == {"b": set(range(8))}
+
+
+async def test_a_member_whose_hook_was_cut_hears_again_what_it_gained(coordinator):
+    slow = SlowOnce()
+    coordinator.join("g", "a", on_assigned=slow)
+    await cut(coordinator, 4)
+    await coordinator.rebalance("g", 4)
+    await coordinator.rebalance("g", 4)
+    assert slow.calls == [[0, 1, 2, 3]] * 2
+
+
+async def test_who_leaves_after_its_hook_was_cut_gives_up_what_that_had_named(coordinator, told):
+    lost = []
+    coordinator.join("g", "a", on_assigned=SlowOnce(), on_revoked=lost.append)
+    await cut(coordinator, 4)
+    coordinator.leave("g", "a")
+    coordinator.join("g", "b", **told.of("b"))
+    await coordinator.rebalance("g", 4)
+    assert lost == [set(range(4))]
+    assert told.owned == {"b": set(range(4))}
+
+
+async def test_who_keeps_a_share_whose_revocation_was_cut_is_told_that_it_has_it(coordinator):
+    gained, slow = [], SlowOnce()
+    coordinator.join("g", "a", on_assigned=gained.append, on_revoked=slow)
+    await coordinator.rebalance("g", 8)
+    coordinator.join("g", "b")
+    moving = coordinator.assign("g", 8).share("b")
+    await cut(coordinator, 8)
+    coordinator.leave("g", "b")
+    await coordinator.rebalance("g", 8)
+    assert slow.calls == [sorted(moving)]
+    assert gained == [set(range(8)), moving]
+
+
+@pytest.mark.parametrize("which", ["on_assigned", "on_revoked"])
+async def test_a_hook_that_raises_a_cancellation_of_its_own_has_failed(clock, told, caplog, which):
+    failures = []
+    coordinator = PartitionCoordinator(clock=clock, on_error=lambda *args: failures.append(args))
+
+    async def cancelled(partitions):
+        task = asyncio.create_task(asyncio.sleep(3600))
+        task.cancel()
+        await task
+
+    coordinator.join("g", "a", **{which: cancelled})
+    coordinator.join("g", "b", **told.of("b"))
+    await coordinator.rebalance("g", 8)
+    coordinator.leave("g", "a")
+    await coordinator.rebalance("g", 8)
+    ((group, name, error),) = failures
+    assert (group, name, type(error.__cause__)) == ("g", "a", asyncio.CancelledError)
+    assert isinstance(error, Exception)
+    assert "a hook of member a failed" in caplog.text
+    assert told.owned == {"b": set(range(8))}
+
+
+@pytest.mark.parametrize("ttl", [0, -1.0, float("nan"), float("inf"), HUGE, "15", None, True])
+def test_a_ttl_that_is_none_is_refused(clock, ttl):
+    with pytest.raises(ConfigurationError, match=r"ttl= is .*: it must be a number of seconds above 0"):
+        PartitionCoordinator(ttl, clock=clock)
+
+
+@pytest.mark.parametrize("factor", [0.99, 0, -2, float("nan"), float("inf"), HUGE, "1.25", None, True])
+def test_a_load_factor_that_is_none_is_refused(clock, factor):
+    with pytest.raises(ConfigurationError, match=r"load_factor= is .*: it must be a number from 1"):
+        PartitionCoordinator(clock=clock, load_factor=factor)
 
 
 async def test_the_snapshot_is_json_and_tells_ages_and_owners(coordinator, clock):

@@ -37,7 +37,9 @@ def test_the_first_assignment_is_a_start_and_has_no_duration(history, clock):
     history.revoked()
     clock.now += 3
     history.assigned([("t", 1), ("t", 0)], generation=7, members=["w2", "w1"], protocol="prom-rendezvous")
-    assert history.rebalances == (Rebalance(1_000.0, None, 7, "started", ("t-0", "t-1"), (), ("w1", "w2")),)
+    assert history.rebalances == (
+        Rebalance(1_000.0, None, 7, "started", ("t-0", "t-1"), (), ("w1", "w2"), ended=1_003.0),
+    )
     assert (history.generation, history.protocol, history.members) == (7, "prom-rendezvous", ("w1", "w2"))
     assert history.assigned_now == {("t", 0), ("t", 1)}
 
@@ -52,7 +54,7 @@ def test_a_rebalance_lasts_from_the_revocation_to_the_assignment(history, clock)
     history.assigned([("t", 1), ("t", 2)], generation=2, members=["w1", "w2"])
     assert not history.rebalancing
     assert history.rebalances[-1] == Rebalance(
-        2_000.0, 0.25, 2, "w2 joined", ("t-2",), ("t-0",), ("w1", "w2")
+        2_000.0, 0.25, 2, "w2 joined", ("t-2",), ("t-0",), ("w1", "w2"), ended=2_000.25
     )
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from prom_faust.ops.board import FORGET_SECONDS, Board
-from prom_faust.ops.status import WorkerStatus
+from prom_faust.ops.status import GroupStatus, WorkerStatus
 from tests.support.clock import Clock
 
 
@@ -86,3 +86,24 @@ def test_of_too_many_workers_those_heard_last_are_kept(board):
 
 def test_before_anything_is_heard_there_is_no_age(board):
     assert board.age is None
+
+
+def member(worker, member_id):
+    return WorkerStatus(
+        "shop", worker, groups=(GroupStatus("g", "streams", "shop", worker, member_id=member_id),)
+    )
+
+
+def test_who_had_an_id_of_kafka_is_known_after_it_has_another_one(board):
+    board.put("w1", member("w1", "before"))
+    board.put("w1", member("w1", ""))
+    board.put("w1", member("w1", "now"))
+    board.put("w1", None)
+    assert board.names == {"before": "w1", "now": "w1"}
+
+
+def test_of_too_many_ids_those_heard_last_are_kept(board):
+    for number in range(30):
+        board.put("w1", member("w1", f"id{number}"))
+        board.put("w2", member("w2", "again"))
+    assert list(board.names) == [*(f"id{number}" for number in range(7, 30)), "again"]

@@ -4,7 +4,7 @@ W1 = GroupMember("id-1", "w1", topics=("orders",), active={"orders": (0, 2)}, st
 W2 = GroupMember("id-2", "w2", topics=("audit", "orders"), active={"orders": (1,), "audit": (0,)})
 
 
-def put_together(members=(W2, W1), counts=None, committed=None, ends=None):
+def put_together(members=(W2, W1), counts=None, committed=None, ends=None, **more):
     return group_state(
         "g",
         state="Stable",
@@ -13,6 +13,7 @@ def put_together(members=(W2, W1), counts=None, committed=None, ends=None):
         counts=counts or {"orders": 4, "audit": 1},
         committed=committed or {},
         ends=ends or {},
+        **more,
     )
 
 
@@ -36,6 +37,11 @@ def test_a_topic_that_nobody_reads_any_more_is_there_with_its_offsets_only():
     found = put_together(committed={("old", 5): 7})
     assert found.partitions[1] == PartitionProgress("old", 5, committed=7)
     assert "old" not in found.counts
+
+
+def test_a_topic_that_was_read_before_a_rebalance_is_there_although_kafka_does_not_say_who_reads_it():
+    found = put_together(members=(GroupMember("id-1", "id-1"),), topics=("audit", "gone"))
+    assert [(each.topic, each.partition, each.owner) for each in found.partitions] == [("audit", 0, None)]
 
 
 def test_lag_needs_both_ends_and_is_never_negative():

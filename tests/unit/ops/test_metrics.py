@@ -65,6 +65,12 @@ def test_sinks_tell_offset_lag_and_counts():
     assert ("prom_faust_dead_letters", "u.dlq") not in found
 
 
+def test_the_lag_of_a_sink_goes_up_to_the_end_that_kafka_knows():
+    state = GroupState("g2", partitions=(PartitionProgress("t", 0, committed=5, end=19),))
+    found = samples(Figures(WorkerStatus("shop", "w1", sinks=(SINK,)), {"g2": state}))
+    assert found["prom_faust_sink_lag_records", "c", "t"] == 14
+
+
 def test_ready_is_one_or_zero():
     assert samples(Figures(WorkerStatus("shop", "w1")))["prom_faust_ready",] == 1
     assert samples(Figures(WorkerStatus("shop", "w1", not_ready=("x",))))["prom_faust_ready",] == 0

@@ -1,7 +1,7 @@
 import pytest
 
 from prom_faust.ops.readiness import Progress, not_ready
-from prom_faust.ops.status import GroupStatus, SinkStatus
+from prom_faust.ops.status import GroupStatus, SinkPartition, SinkStatus
 from tests.support.clock import Clock
 
 
@@ -44,6 +44,23 @@ def test_every_reason_is_told_once():
 def test_a_partition_that_does_not_get_on_is_a_reason_with_what_it_waits_for():
     (reason,) = not_ready([], [sink(waiting="MongoDB is away")], {"c": {3: 61.0, 1: 75.2}})
     assert reason == "c: nothing was done on partitions 1, 3 of bills for 75 s: MongoDB is away"
+
+
+def test_a_partition_whose_handler_keeps_failing_is_told_with_its_error():
+    parts = (
+        SinkPartition(0, 9, 9, 0, problem="of another one"),
+        SinkPartition(1, 5, 9, 4, problem="no  such\nkey"),
+    )
+    (reason,) = not_ready([], [sink(partitions=parts)], {"c": {1: 138.0}})
+    assert reason == "c: nothing was done on partition 1 of bills for 138 s: no such key"
+
+
+def test_an_error_is_cut_after_two_hundred_characters():
+    parts = tuple(SinkPartition(number, 5, 9, 4, problem="x" * 500) for number in range(3))
+    (reason,) = not_ready(
+        [], [sink(partitions=parts, waiting="MongoDB is away")], {"c": {0: 70.0, 1: 70.0, 2: 70.0}}
+    )
+    assert reason.endswith(f" for 70 s: MongoDB is away; {'x' * 197}...")
 
 
 def test_a_sink_that_waits_is_still_ready_for_a_while():

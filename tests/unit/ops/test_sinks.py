@@ -29,7 +29,7 @@ def test_states_of_a_sink():
     assert one([says("w1", DONE)])["state"] == "up to date"
     assert one([says("w1", BEHIND)])["state"] == "behind"
     assert one([says("w1", BEHIND, waiting="MongoDB")])["state"] == "waiting"
-    assert one([says("w1", SinkPartition(0, 5, 9, 4, problem="no letter"))])["state"] == "stopped"
+    assert one([says("w1", SinkPartition(0, 5, 9, 4, problem="no letter"))])["state"] == "stuck"
     assert one([says("w1", DONE, stopped="the topic was recreated")])["state"] == "stopped"
 
 
@@ -42,6 +42,36 @@ def test_a_partition_that_nobody_owns_is_as_far_as_its_group_has_committed():
     sink = one([says("w1", DONE)], {"g": state})
     assert (sink["state"], sink["lag"]) == ("unowned", 6)
     assert sink["partitions"][1]["applied"] == 3
+
+
+def test_one_partition_that_does_not_go_on_does_not_stop_the_others():
+    sink = one([says("w1", DONE, SinkPartition(1, 5, 9, 4, problem="the handler raised"))])
+    assert (sink["state"], sink["stopped"]) == ("stuck", [])
+
+
+STUCK = SinkPartition(1, 5, 8, 3, held=1, problem="the handler raised")
+"""It is not read any more, so that its worker does not know what came since."""
+
+
+def measured(end):
+    return {"g": GroupState("g", "Stable", partitions=(PartitionProgress("bills", 1, committed=5, end=end),))}
+
+
+def test_the_lag_of_a_partition_that_is_not_read_goes_up_to_the_end_that_kafka_knows():
+    sink = one([says("w1", STUCK)], measured(19))
+    assert (sink["lag"], sink["partitions"][0]["end"], sink["partitions"][0]["lag"]) == (14, 19, 14)
+
+
+def test_an_end_that_the_worker_has_seen_since_counts_more_than_an_older_answer():
+    assert one([says("w1", STUCK)], measured(6))["lag"] == 3
+
+
+def test_a_worker_that_has_not_looked_yet_is_as_far_behind_as_kafka_says():
+    assert one([says("w1", SinkPartition(1, 5, None, 0))], measured(9))["lag"] == 4
+
+
+def test_what_was_caught_up_and_ends_in_a_marker_is_not_behind():
+    assert one([says("w1", SinkPartition(1, 8, 9, 0))], measured(9))["state"] == "up to date"
 
 
 def test_a_silent_worker_owns_nothing():

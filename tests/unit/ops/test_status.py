@@ -55,6 +55,19 @@ def test_a_field_that_an_earlier_version_lacks_has_its_default():
     assert decode(json.dumps(earlier).encode()) == WorkerStatus("shop", "w1")
 
 
+def test_groups_and_rebalances_of_an_earlier_version_are_read():
+    group = {"group": "g", "what": "streams", "name": "shop", "member": "w1"}
+    rebalance = {"at": 1.0, "seconds": 0.5, "generation": 2, "reason": "w2 joined"}
+    earlier = {"app": "shop", "worker": "w1", "groups": [{**group, "rebalances": [rebalance]}]}
+    (found,) = decode(json.dumps(earlier).encode()).groups
+    assert (found.member, found.member_id) == ("w1", "")
+    assert (found.rebalances[0].reason, found.rebalances[0].ended, found.rebalances[0].size) == (
+        "w2 joined",
+        None,
+        0,
+    )
+
+
 def test_bytes_that_are_no_status_are_none():
     assert [decode(value) for value in (b"", b"null", b"[1]", b"\xff", b'{"app": 1}')] == [None] * 5
 
@@ -72,6 +85,11 @@ def test_of_thousands_of_moved_partitions_only_some_are_named():
     gained = tuple(f"orders-{number}" for number in range(4096))
     (told,) = rebalance_status([Rebalance(1.0, 0.5, 4, "w2 left", gained=gained, lost=("a-0",))])
     assert (told.gained, told.lost, len(told.moved)) == (4096, 1, NAMED)
+
+
+def test_it_is_told_when_a_rebalance_ended_and_how_many_the_members_were():
+    (told,) = rebalance_status([Rebalance(1.0, 0.5, 4, "w2 left", members=("w1", "w3"), ended=1.5)])
+    assert (told.ended, told.size) == (1.5, 2)
 
 
 def test_the_topic_is_compacted_and_has_one_partition():
