@@ -7,13 +7,14 @@ otherwise stay up and do nothing.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from mode import Service
 
 from prom_faust.assignment.faust import RendezvousAssignor
@@ -127,6 +128,24 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
             join_once(self._ensure_consumer())
             heed_offset_errors(self._ensure_consumer())
             self._watching = asyncio.create_task(self._watch())
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go to the committed offsets; where there are none, to where a new group starts.
+
+        aiokafka leaves a partition without a committed offset where it is. That may be behind records that Faust has
+        read in the middle of the rebalance, and thrown away.
+        """
+        found: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
+        return found
+
+    async def _seek_to_committed(self) -> Mapping[TP, int]:
+        consumer = self._ensure_consumer()
+        committed: dict[TP, int] = await consumer.seek_to_committed()
+        changelogs = self.app.tables.changelog_topics
+        new = [tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs]
+        if new and self.app.conf.consumer_auto_offset_reset == "earliest":
+            await consumer.seek_to_beginning(*new)
+        return committed
 
     async def on_thread_stop(self) -> None:
         """The thread ends."""

@@ -23,5 +23,7 @@ def permits(token: str | None, header: str | None) -> bool:
     if token is None:
         return True
     scheme, _, given = (header or "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode(errors="replace"), token.encode(errors="replace"))
+    same = hmac.compare_digest(
+        given.strip().encode(errors="surrogatepass"), token.encode(errors="surrogatepass")
+    )
     return same and scheme.lower() == "bearer"

@@ -6,6 +6,7 @@ Neither may ever end the worker, or end before it: without Kafka they wait, with
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,7 +21,7 @@ from prom_faust.ops.clients import ClusterView
 from prom_faust.ops.faust import Observer
 from prom_faust.ops.status import TOPIC, WorkerStatus, decode, encode, key_of, worker_of
 
-__all__ = ["StatusService"]
+__all__ = ["StatusService", "steady_clock"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,8 @@ class StatusService(Service):
         self.observer = observer
         self.cluster = cluster
         self.interval = interval
-        self.board = Board(time.time)
+        self._clock = steady_clock()
+        self.board = Board(self._clock)
         self.reads = True
         self.loop_of_app: asyncio.AbstractEventLoop | None = None
         self._producer = LateProducer(clients, what="the status producer", close_timeout=GOODBYE_SECONDS)
@@ -79,7 +81,7 @@ class StatusService(Service):
         mine = self.observer.status()
         others = [seen for seen in self.board.workers() if seen.status.worker != mine.worker]
         return tuple(
-            sorted([*others, Seen(mine, time.time(), silent=False)], key=lambda seen: seen.status.worker)
+            sorted([*others, Seen(mine, self._clock(), silent=False)], key=lambda seen: seen.status.worker)
         )
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -184,3 +186,9 @@ class StatusService(Service):
                 logger.info("no goodbye: %r", error)
         await self._producer.close()
         await self.cluster.close()
+
+
+def steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch that never go back: a clock that is set does not make others look silent."""
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()

@@ -6,9 +6,9 @@ of them can show the whole app. The topic is compacted: what counts is the last 
 
 from collections.abc import Iterable
 from dataclasses import field
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from prom_faust.assignment.history import Rebalance
@@ -38,7 +38,10 @@ NAMED: Final = 12
 INTERNAL: Final = ("-changelog", "-__assignor-__leader")
 """How the names of topics end that Faust makes by itself."""
 
-Topics = dict[str, tuple[int, ...]]
+Int = Annotated[int, Field(ge=-(2**53), le=2**53)]
+"""Anybody can write to the topic, and a larger one is no number to others that read JSON (RFC 8259, 6)."""
+Float = Annotated[float, Field(allow_inf_nan=False)]
+Topics = dict[str, tuple[Int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,15 @@ class RebalanceStatus:
         size: how many members the group has since then; 0 where that is not known.
     """
 
-    at: float
-    seconds: float | None
-    generation: int
+    at: Float
+    seconds: Float | None
+    generation: Int
     reason: str
-    gained: int = 0
-    lost: int = 0
+    gained: Int = 0
+    lost: Int = 0
     moved: tuple[str, ...] = ()
-    ended: float | None = None
-    size: int = 0
+    ended: Float | None = None
+    size: Int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class GroupStatus:
     name: str
     member: str
     protocol: str = ""
-    generation: int = -1
+    generation: Int = -1
     active: Topics = field(default_factory=dict)
     standby: Topics = field(default_factory=dict)
     rebalancing: bool = False
@@ -114,11 +117,11 @@ class SinkPartition:
         problem: why it does not go on; None while it does.
     """
 
-    partition: int
-    done: int
-    end: int | None
-    lag: int
-    held: int = 0
+    partition: Int
+    done: Int
+    end: Int | None
+    lag: Int
+    held: Int = 0
     problem: str | None = None
 
 
@@ -145,12 +148,12 @@ class SinkStatus:
     topic: str
     group: str
     partitions: tuple[SinkPartition, ...] = ()
-    unstarted: int = 0
-    in_flight: int = 0
-    buffered: int = 0
+    unstarted: Int = 0
+    in_flight: Int = 0
+    buffered: Int = 0
     waiting: str | None = None
     stopped: str | None = None
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, Int] = field(default_factory=dict)
 
     @property
     def lag(self) -> int:
@@ -184,12 +187,12 @@ class WorkerStatus:
     worker: str
     url: str = ""
     host: str = ""
-    pid: int = 0
+    pid: Int = 0
     process: str = ""
-    weight: float = 1.0
-    started: int = 0
-    at: int = 0
-    interval: float = 3.0
+    weight: Float = 1.0
+    started: Int = 0
+    at: Int = 0
+    interval: Float = 3.0
     stopping: bool = False
     not_ready: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)

@@ -23,3 +23,7 @@ def test_where_there_is_no_token_anybody_may_look():
 def test_a_token_may_have_any_letters():
     assert permits("schlüssel", "Bearer schlüssel")
     assert not permits("schlüssel", "Bearer \ud800")
+
+
+def test_a_byte_that_is_no_text_is_not_a_character_of_the_token():
+    assert not permits("s3cret?", "Bearer s3cret\udcff")

@@ -1,6 +1,9 @@
+import time
+
 import pytest
 
 from prom_faust.ops.board import FORGET_SECONDS, Board
+from prom_faust.ops.service import steady_clock
 from prom_faust.ops.status import GroupStatus, WorkerStatus
 from tests.support.clock import Clock
 
@@ -107,3 +110,15 @@ def test_of_too_many_ids_those_heard_last_are_kept(board):
         board.put("w1", member("w1", f"id{number}"))
         board.put("w2", member("w2", "again"))
     assert list(board.names) == [*(f"id{number}" for number in range(7, 30)), "again"]
+
+
+def test_a_clock_that_is_set_back_makes_nobody_silent(monkeypatch):
+    board = Board(steady_clock())
+    board.put("w1", status("w1"))
+    before = board.workers()[0].at
+    set_back = time.time() - 7_200
+    monkeypatch.setattr(time, "time", lambda: set_back)
+    board.put("w1", status("w1"))
+    board.put("w2", status("w2"))
+    assert silent(board) == []
+    assert board.workers()[0].at >= before

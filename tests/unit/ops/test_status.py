@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from prom_faust.assignment.history import Rebalance
 from prom_faust.ops.status import (
     NAMED,
@@ -95,3 +97,17 @@ def test_it_is_told_when_a_rebalance_ended_and_how_many_the_members_were():
 def test_the_topic_is_compacted_and_has_one_partition():
     spec = status_spec()
     assert (spec.name, spec.partitions, spec.creation_config["cleanup.policy"]) == (TOPIC, 1, "compact")
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"pid": 10**30},
+        {"started": 10**400},
+        {"weight": "1e400"},
+        {"groups": [{"group": "g", "what": "", "name": "", "member": "w", "generation": 10**30}]},
+        {"groups": [{"group": "g", "what": "", "name": "", "member": "w", "active": {"t": [10**30]}}]},
+    ],
+)
+def test_a_number_that_no_page_could_show_is_no_status(poison):
+    assert decode(json.dumps({"app": "a", "worker": "w", **poison}).encode()) is None
