@@ -14,11 +14,12 @@ from pymongo import MongoClient
 from tests.support.worker import ROOT, FaustWorker
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
 
 
-def block(mark):
+def block(mark, page=README):
     """The code block that follows a comment."""
-    return re.search(rf"<!-- {re.escape(mark)} -->\n```\w*\n(.*?)```", README, re.DOTALL)[1]
+    return re.search(rf"<!-- {re.escape(mark)} -->\n```\w*\n(.*?)```", page, re.DOTALL)[1]
 
 
 def run(folder, *command):
@@ -70,3 +71,13 @@ async def test_the_example_prints_what_the_readme_says(shop, mongo):
     for document in (*found, *wanted):
         del document["_ts"]
     assert found == wanted
+
+
+def test_the_guide_s_test_of_the_example_passes(shop):
+    (shop / "test_shop.py").write_text(block("example: test_shop.py", GUIDE))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_shop.py"]
+    done = subprocess.run(
+        command, cwd=shop, env=environment(shop), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
