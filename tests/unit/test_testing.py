@@ -67,3 +67,12 @@ def test_keys_of_both_kinds_may_be_mixed():
     orders.send(b"7", {"n": 1})
     orders.send(b'"7"', {"n": 2})
     assert {key: document["n"] for key, document in orders.documents.items()} == {7: 1, "7": 2}
+
+
+def test_a_bare_null_takes_the_version_before_it_in_whatever_order_they_come():
+    orders = projection(version_of="version")
+    orders.send("o1", {"version": 5})
+    orders.send("o1", None)
+    orders.send("o1", {"version": 3})
+    assert orders.documents == {}
+    assert fold(reversed(orders.records), orders.options) == {}
