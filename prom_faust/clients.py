@@ -53,6 +53,8 @@ DEAD_LETTER_REQUEST_BYTES = 64 * 1024 * 1024
 METADATA_RETRY_SECONDS = 0.1
 """As ``retry.backoff.ms`` of Kafka's own clients."""
 NO_LEADER = -1
+DROP_SECONDS = 1.0
+"""For each part of a client that is given up."""
 
 ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer)
 
@@ -215,8 +217,8 @@ class LateProducer:
 
     async def _drop(self, producer: AIOKafkaProducer) -> None:
         # What stop() was cancelled over would live on, and try again for ever.
-        await ended(producer._sender.close(), self._what, self._close_timeout)  # noqa: SLF001 - see above
-        await ended(producer.client.close(), self._what, self._close_timeout)
+        await ended(producer._sender.close(), self._what, DROP_SECONDS)  # noqa: SLF001 - see above
+        await ended(producer.client.close(), self._what, DROP_SECONDS)
 
 
 async def close_consumer(consumer: AIOKafkaConsumer, *, what: str, timeout: float) -> None:

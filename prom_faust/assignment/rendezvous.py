@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 __all__ = ["Member", "Placement", "place", "room"]
@@ -116,12 +117,11 @@ def room(weights: Sequence[float], partitions: int, load_factor: float) -> list[
         >>> room([1, 1, 1], 8, 1.25), room([1, 1, 1], 64, 1.25), room([2, 1, 1], 64, 1.0)
         ([3, 3, 3], [26, 26, 26], [32, 16, 16])
     """
-    # Relative to the largest, or the sum of weights that are huge would be infinite.
-    largest = max(weights)
-    relative = [weight / largest for weight in weights]
-    total = sum(relative)
-    shares = [partitions * weight / total for weight in relative]
-    return [max(math.ceil(share), math.floor(share * load_factor)) for share in shares]
+    # Exactly: a share that is 1.0000000000000002 by rounding would be room for two.
+    exact = [Fraction(weight) for weight in weights]
+    total, factor = sum(exact), Fraction(load_factor)
+    shares = [partitions * weight / total for weight in exact]
+    return [max(math.ceil(share), math.floor(share * factor)) for share in shares]
 
 
 def _scores(members: Sequence[Member], partitions: int, salt: str) -> list[Row]:

@@ -12,6 +12,8 @@ from prom_faust.exceptions import DeadLetterError
 __all__ = ["DeadLetterPublisher"]
 
 CHUNK = 500
+CLOSE_SECONDS = 2.0
+"""Every letter is waited for: when the producer is closed there is nothing left to send."""
 
 
 class DeadLetterPublisher:
@@ -24,7 +26,7 @@ class DeadLetterPublisher:
 
     def __init__(self, clients: Clients, *, timeout: float = 10.0) -> None:
         self._timeout = timeout
-        self._producer = LateProducer(clients, what="the dead-letter producer", close_timeout=timeout)
+        self._producer = LateProducer(clients, what="the dead-letter producer", close_timeout=CLOSE_SECONDS)
 
     async def publish(self, letters: Sequence[DeadLetter]) -> list[DeadLetterError | None]:
         """Publish letters and wait for all replicas.

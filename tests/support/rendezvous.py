@@ -5,6 +5,7 @@ change: every group in the world would move its partitions with that release.
 """
 
 import json
+from fractions import Fraction
 from hashlib import shake_128
 from math import ceil, floor, log
 
@@ -44,9 +45,9 @@ def scores(members, partitions, salt=""):
 
 
 def room(members, partitions, load_factor):
-    total = sum(weight for _, weight in members)
-    shares = {name: partitions * weight / total for name, weight in members}
-    return {name: max(ceil(share), floor(share * load_factor)) for name, share in shares.items()}
+    total = sum(Fraction(weight) for _, weight in members)
+    shares = {name: partitions * Fraction(weight) / total for name, weight in members}
+    return {name: max(ceil(share), floor(share * Fraction(load_factor))) for name, share in shares.items()}
 
 
 def place(members, partitions, *, standbys=0, load_factor=1.25, salt=""):

@@ -92,6 +92,11 @@ def test_the_room_is_the_fair_share_rounded_up_or_that_times_the_factor():
     assert room([1, 3], 8, 1.0) == [2, 6]
 
 
+def test_the_room_is_exact():
+    # In floats, relative to the largest, the share of the heaviest is 1.0000000000000002.
+    assert room([0.5, 1.5, 0.25, 0.25, 0.25, 0.25, 0.5, 1.0, 1.5], 4, 1.0) == [1] * 9
+
+
 @pytest.mark.parametrize("weights", [(1e308, 1e308), (1e-320, 1e308), (5e-324, 5e-324)])
 def test_no_weight_is_too_large_or_too_small(weights):
     members = [Member(str(number), weight) for number, weight in enumerate(weights)]
