@@ -69,8 +69,8 @@ async def test_a_table_in_memory_is_right_after_every_takeover(start, topics, un
 
     first.signal(signal.SIGSTOP)
     await asyncio.sleep(8)
-    # Each key once: a worker that wakes can handle records again before it hears that it was put out, and what it then
-    # writes to the changelog comes last. Faust has no fence against that.
+    # Each key once: a worker that wakes can handle records again before it hears that it was put out, and what it
+    # then writes to the changelog comes last. Faust has no fence against that.
     await write(topics, unique, rng, expected, once=True)
     await equals(tmp_path, ["w1"], expected)
     ready = first.log.read_text().count("Worker ready")
