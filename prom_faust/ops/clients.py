@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from prom_faust.clients import Clients
+from prom_faust.clients import Clients, close_consumer, ended
 from prom_faust.exceptions import UnreachableError
 from prom_faust.ops.groups import GroupState
 from prom_faust.ops.kafka import describe_group
@@ -145,9 +144,7 @@ class ClusterView:
     async def _close(self) -> None:
         consumer, self._consumer = self._consumer, None
         admin, self._admin = self._admin, None
-        with suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                if consumer is not None:
-                    await consumer.stop()
-                if admin is not None:
-                    await admin.close()
+        if consumer is not None:
+            await close_consumer(consumer, what="the reader of the logs' ends", timeout=CLOSE_SECONDS)
+        if admin is not None:
+            await ended(admin.close(), "the admin client of the pages", CLOSE_SECONDS)
