@@ -7,11 +7,12 @@ names are written too, so that tools made for Connect's dead-letter queues can r
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from prom_faust.exceptions import DecodeError, RecordError
 from prom_faust.lane.record import PlainRecord, Record
 
-__all__ = ["DeadLetter", "decode", "dlq_topic", "encode", "letter_of", "value_of"]
+__all__ = ["DeadLetter", "State", "decode", "dlq_topic", "encode", "letter_of", "value_of"]
 
 PREFIX = "x-dlq-"
 MESSAGE_LIMIT = 4_000
@@ -26,6 +27,19 @@ def dlq_topic(topic: str) -> str:
     return f"{topic}.dlq"
 
 
+class State(Enum):
+    """What has become of a dead-lettered record."""
+
+    DEAD = "dead"
+    """It is out of the way, and waits for somebody."""
+    REPLAYED = "replayed"
+    """It was applied after all, at its own position; the letter holds what was applied."""
+    MOVED = "moved"
+    """It was sent to its topic once more, as a new record."""
+    DISCARDED = "discarded"
+    """Somebody has decided that it is not needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that was taken out of the way.
@@ -37,7 +51,8 @@ class DeadLetter:
         message: the error's message.
         attempts: how often it was tried, this one included.
         died_at: integer milliseconds since the epoch.
-        replayed: whether this letter records that the record was applied after all.
+        state: what has become of the record; the last letter of a position and consumer says it.
+        redacted: whether parts of the value were left out of the letter: it cannot be replayed then.
     """
 
     record: Record
@@ -46,7 +61,13 @@ class DeadLetter:
     message: str
     attempts: int = 1
     died_at: int = 0
-    replayed: bool = False
+    state: State = State.DEAD
+    redacted: bool = False
+
+    @property
+    def replayed(self) -> bool:
+        """Whether this letter records that the record was applied after all."""
+        return self.state is State.REPLAYED
 
 
 def letter_of(record: Record, error: RecordError, *, consumer: str, died_at: int) -> DeadLetter:
@@ -80,7 +101,8 @@ def encode(letter: DeadLetter) -> Headers:
         "error-message": letter.message,
         "attempts": letter.attempts,
         "died-at": letter.died_at,
-        "replayed": int(letter.replayed),
+        "state": letter.state.value,
+        **({"redacted": 1} if letter.redacted else {}),
         **({"empty": 1} if record.key is None and record.value is None else {}),
     }
     connect = {
@@ -136,7 +158,8 @@ def decode(letter: Record) -> DeadLetter:
             message=text["error-message"],
             attempts=int(text["attempts"]),
             died_at=int(text["died-at"]),
-            replayed=text["replayed"] == "1",
+            state=State(text["state"]),
+            redacted=text.get("redacted") == "1",
         )
     except (KeyError, ValueError) as error:
         raise DecodeError(f"offset {letter.offset} of {letter.topic} is no dead letter: {error!r}") from error

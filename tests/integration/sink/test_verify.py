@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from prom_faust.dlq.envelope import DeadLetter, dlq_topic
+from prom_faust.dlq.envelope import DeadLetter, State, dlq_topic
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import TopicError, UnreachableError
 from prom_faust.lane.record import PlainRecord
@@ -135,7 +135,7 @@ async def test_poison_without_its_letter_is_named(projection, topics):
 async def test_a_replayed_letter_counts_at_its_position(projection, topics, app):
     bad = next(r for r in await topics.read(projection.options.topic) if r.value == b"{not json")
     fixed = PlainRecord(bad.topic, bad.partition, bad.offset, bad.timestamp, bad.key, b'{"a": "fixed"}')
-    letter = DeadLetter(fixed, projection.group, "E", "m", replayed=True)
+    letter = DeadLetter(fixed, projection.group, "E", "m", state=State.REPLAYED)
     publisher = DeadLetterPublisher(projection.lane.clients)
     assert await publisher.publish([letter]) == [None]
     await publisher.close()

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prom_faust.dlq.envelope import MESSAGE_LIMIT, DeadLetter, decode, dlq_topic, encode, letter_of
+from prom_faust.dlq.envelope import MESSAGE_LIMIT, DeadLetter, State, decode, dlq_topic, encode, letter_of
 from prom_faust.exceptions import DecodeError, DocumentError, KeyMismatchError
 from prom_faust.lane.record import PlainRecord
 
@@ -26,7 +26,8 @@ LETTERS = st.builds(
     message=TEXT,
     attempts=st.integers(1, 10**6),
     died_at=st.integers(0, 2**53),
-    replayed=st.booleans(),
+    state=st.sampled_from(State),
+    redacted=st.booleans(),
 )
 
 
@@ -51,9 +52,9 @@ def test_the_record_s_own_headers_stand_first_and_untouched(one):
     assert tuple(encode(one)[: len(own)]) == own
 
 
-@given(LETTERS, st.booleans())
-def test_a_letter_about_a_letter_comes_back_too(one, replayed):
-    outer = DeadLetter(published(one), "other", "e", "m", 2, 5, replayed)
+@given(LETTERS, st.sampled_from(State))
+def test_a_letter_about_a_letter_comes_back_too(one, state):
+    outer = DeadLetter(published(one), "other", "e", "m", 2, 5, state)
     again = decode(published(outer))
     assert again == outer
     assert decode(again.record) == one
@@ -79,7 +80,7 @@ def test_the_headers_that_are_added():
         ("x-dlq-error-message", b"a message"),
         ("x-dlq-attempts", b"4"),
         ("x-dlq-died-at", b"5"),
-        ("x-dlq-replayed", b"0"),
+        ("x-dlq-state", b"dead"),
         ("x-dlq-empty", b"1"),
         ("__connect.errors.topic", b"t"),
         ("__connect.errors.partition", b"1"),

@@ -2,7 +2,7 @@
 
 import bson
 
-from prom_faust.dlq.envelope import DeadLetter
+from prom_faust.dlq.envelope import DeadLetter, State
 from prom_faust.lane.record import PlainRecord
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.options import ChangelogOptions
@@ -40,5 +40,5 @@ def test_a_letter_is_dead_and_keeps_its_key():
 
 
 def test_a_replayed_letter_counts_with_the_value_in_it():
-    letter = DeadLetter(record(b'{"x": 2}'), "group", "E", "m", replayed=True)
+    letter = DeadLetter(record(b'{"x": 2}'), "group", "E", "m", state=State.REPLAYED)
     assert bson.decode(entry_of_letter(letter, DECODE).body)["x"] == 2
