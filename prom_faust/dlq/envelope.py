@@ -90,7 +90,7 @@ def letter_of(record: Record, error: RecordError, *, consumer: str, died_at: int
 def encode(letter: DeadLetter) -> Headers:
     """All headers of the letter: the record's own first, then ours. Key is the record's, value see ``value_of``."""
     record = letter.record
-    ours = {
+    ours = {  # all of them, always: what is left out would be read from a letter about which this one is
         "headers": len(record.headers),
         "topic": record.topic,
         "partition": record.partition,
@@ -102,8 +102,8 @@ def encode(letter: DeadLetter) -> Headers:
         "attempts": letter.attempts,
         "died-at": letter.died_at,
         "state": letter.state.value,
-        **({"redacted": 1} if letter.redacted else {}),
-        **({"empty": 1} if record.key is None and record.value is None else {}),
+        "redacted": int(letter.redacted),
+        "empty": int(record.key is None and record.value is None),
     }
     connect = {
         "topic": record.topic,
@@ -150,7 +150,7 @@ def decode(letter: Record) -> DeadLetter:
                 offset=int(text["offset"]),
                 timestamp=int(text["timestamp"]),
                 key=letter.key,
-                value=None if text.get("empty") == "1" else letter.value,
+                value=None if text["empty"] == "1" else letter.value,
                 headers=_own_headers(letter.headers, int(text["headers"])),
             ),
             consumer=text["consumer"],
@@ -159,7 +159,7 @@ def decode(letter: Record) -> DeadLetter:
             attempts=int(text["attempts"]),
             died_at=int(text["died-at"]),
             state=State(text["state"]),
-            redacted=text.get("redacted") == "1",
+            redacted=text["redacted"] == "1",
         )
     except (KeyError, ValueError) as error:
         raise DecodeError(f"offset {letter.offset} of {letter.topic} is no dead letter: {error!r}") from error

@@ -81,6 +81,7 @@ def test_the_headers_that_are_added():
         ("x-dlq-attempts", b"4"),
         ("x-dlq-died-at", b"5"),
         ("x-dlq-state", b"dead"),
+        ("x-dlq-redacted", b"0"),
         ("x-dlq-empty", b"1"),
         ("__connect.errors.topic", b"t"),
         ("__connect.errors.partition", b"1"),
