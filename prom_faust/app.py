@@ -1,5 +1,6 @@
 """``install``: the one place that wires the plugin into a Faust app."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -484,6 +485,18 @@ class Prom:
         letters = {dlq_topic(name): dead_letter_spec(dlq_topic(name)) for name in declared}
         status = {} if self.ops is None else {STATUS_TOPIC: status_spec()}
         return list((status | letters | self._sources | declared).values())
+
+    def source_topics(self) -> list[str]:
+        """The topics whose records can be dead-lettered, sorted."""
+        return sorted(self._sources.keys() | self._topics.keys())
+
+    async def close_database(self) -> None:
+        """Close the MongoDB clients; a command ends with it."""
+        databases = [projection.collection.documents.database for projection in self.projections.values()]
+        for client in {id(database.client): database.client for database in databases}.values():
+            closed = client.close()
+            if inspect.isawaitable(closed):
+                await closed
 
     def expectations(self) -> list[Expectation]:
         """How the keys of the declared topics should lie."""

@@ -14,7 +14,7 @@ from prom_faust.exceptions import TopicError, UnreachableError
 from prom_faust.settings import Settings
 from prom_faust.topics import TopicSpec, TopicState, check_topic
 
-__all__ = ["ensure_topics"]
+__all__ = ["ensure_topics", "topic_configs"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,24 @@ async def ensure_topics(clients: Clients, specs: Sequence[TopicSpec], settings: 
             raise TopicError("; ".join(faults))
     except KafkaError as error:
         raise UnreachableError(f"Kafka at {clients.brokers} refused to describe topics: {error!r}") from error
+    finally:
+        await admin.close()
+
+
+async def topic_configs(clients: Clients, topic: str, *, timeout: float = 20.0) -> dict[str, str]:
+    """A topic's settings as the broker has them, defaults included.
+
+    Raises:
+        UnreachableError: Kafka did not answer within ``timeout`` seconds.
+    """
+    admin = await _connect(clients, timeout)
+    try:
+        (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        return {entry[0]: entry[1] for resource in response.resources for entry in resource[4]}
+    except KafkaError as error:
+        raise UnreachableError(
+            f"Kafka at {clients.brokers} refused to describe {topic}: {error!r}"
+        ) from error
     finally:
         await admin.close()
 

@@ -24,10 +24,12 @@ def register_commands(prom: "Prom") -> None:
     """Let the app know its plugin, and add the plugin's commands to Faust's. Any number of apps may do so."""
     # Here, or importing the plugin without running a command would import what commands print with.
     from prom_faust.cli.assign import assign  # noqa: PLC0415
+    from prom_faust.cli.dlq import dlq  # noqa: PLC0415
     from prom_faust.cli.sink import sink  # noqa: PLC0415
 
     setattr(prom.app, ATTRIBUTE, prom)
     cli.add_command(assign)
+    cli.add_command(dlq)
     cli.add_command(sink)
 
 

@@ -123,6 +123,13 @@ class Projector:
         Raises:
             RevokedError: a partition was revoked meanwhile.
         """
+        await self._store_positions(await self._settle(batch))
+
+    async def apply(self, batch: Batch) -> None:
+        """Do the same for records that no lane has read: how far the topic is applied stays as it is."""
+        await self._settle(batch)
+
+    async def _settle(self, batch: Batch) -> _Work:
         work = _Work(batch)
         changes, bad = await self._decode_all(batch)
         await self._bury(work, bad)
@@ -130,10 +137,10 @@ class Projector:
         conflicts = await self._apply(work, plans.values())
         if conflicts:
             await self._settle_conflicts(work, conflicts)
-        await self._store_positions(work)
         self.stats.records += len(batch)
         self.stats.coalesced += len(changes) - len(plans)
         self.stats.held = sum(len(share.held) for share in batch.shares.values())
+        return work
 
     # -- decode and bury -------------------------------------------------------------------------------------
 

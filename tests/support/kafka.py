@@ -8,6 +8,7 @@ from typing import Any, Self
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import RecordMetadata
 
 from prom_faust import partition_of
@@ -66,6 +67,10 @@ class Topics:
                 return
             await asyncio.sleep(0.05)
         raise AssertionError(f"{name} did not go away")
+
+    async def configure(self, name: str, **config: str) -> None:
+        resource = ConfigResource(ConfigResourceType.TOPIC, name, configs=config)
+        await self.admin.alter_configs([resource])
 
     async def grow(self, name: str, partitions: int) -> None:
         await self.admin.create_partitions({name: NewPartitions(partitions)})

@@ -1,16 +1,14 @@
 """``faust -A APP sink ...`` as a user runs it: exit codes, what is on stdout, and one line of error on stderr."""
 
-import asyncio
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.local import free_port
 from prom_faust.sink.options import ChangelogOptions
+from tests.support.command import faust
 from tests.support.projection import applied, eventually, make_app, projecting
 
 MODULE = """
@@ -64,36 +62,6 @@ class _Running:
 
     async def __aexit__(self, *exc):
         await self.context.__aexit__(*exc)
-
-
-async def faust(folder, *args, app="hub"):
-    command = [
-        sys.executable,
-        "-X",
-        "dev",
-        "-W",
-        "ignore::DeprecationWarning",
-        "-m",
-        "faust",
-        "-A",
-        app,
-        *args,
-    ]
-    done = await asyncio.to_thread(
-        subprocess.run,
-        command,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-    )
-    for noise in ("Traceback", "Unclosed", "ResourceWarning", "never awaited"):
-        assert noise not in done.stderr, done.stderr
-    # Development mode tells of every step over 0.1 s, and the machine may be busy.
-    slow = re.compile(r"^Executing <.* took [\d.]+ seconds\n", re.MULTILINE)
-    done.stderr = slow.sub("", done.stderr)
-    return done
 
 
 async def test_a_clean_collection_exits_0_with_a_table(folder, projected):

@@ -1,0 +1,328 @@
+"""What an operator does with dead letters: find them, replay, send again, discard.
+
+Whatever is done is written on the dead-letter topic as one more letter of the same record, so that the topic tells
+its whole story, and ``sink verify`` counts a replayed record at its position.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from prom_faust.clients import Clients, LateProducer
+from prom_faust.dlq.envelope import PREFIX, DeadLetter, State, dlq_topic
+from prom_faust.dlq.envelope import decode as decode_letter
+from prom_faust.dlq.filter import Filter, Row
+from prom_faust.dlq.fixup import FixUp, mend
+from prom_faust.dlq.kafka import DeadLetterPublisher
+from prom_faust.dlq.ledger import Filed, Ledger
+from prom_faust.exceptions import DecodeError, SendRefusedError, UnreachableError
+from prom_faust.lane.record import TopicPartition
+from prom_faust.publish.gate import Gate
+from prom_faust.publish.kafka import routed_partition
+from prom_faust.sink.faust import Projection
+from prom_faust.sink.replay import Candidate, Result, Verdict, replay
+from prom_faust.sink.verify.kafka import LogReader
+from prom_faust.sink.verify.report import Progress
+
+__all__ = ["DeadLetters", "Outcome", "Trial", "discard", "replay_letters", "resend"]
+
+CHUNK = 500
+SHOWN = 50
+"""Letters that are named, of those that were not applied; all are counted."""
+CLOSE_SECONDS = 5.0
+SEND_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the letters that were meant.
+
+    Attributes:
+        counts: verdict to number of letters.
+        shown: the first of those that are not done: letter, verdict, reason.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    shown: list[tuple[DeadLetter, str, str]] = field(default_factory=list)
+
+    def add(self, letter: DeadLetter, verdict: str, reason: str) -> None:
+        """Count one."""
+        self.counts[verdict] += 1
+        if reason and len(self.shown) < SHOWN:
+            self.shown.append((letter, verdict, reason))
+
+
+class DeadLetters:
+    """The dead letters of some topics, as they stand now.
+
+    Args:
+        clients: opens Kafka clients.
+        log: reads the topics.
+        ledger: keeps what is needed of each letter.
+    """
+
+    def __init__(self, clients: Clients, log: LogReader, ledger: Ledger) -> None:
+        self.clients = clients
+        self.log = log
+        self.ledger = ledger
+
+    async def read(self, topics: Iterable[str], progress: Progress) -> None:
+        """Read the letters of these topics.
+
+        Raises:
+            UnreachableError: Kafka does not answer.
+        """
+        for topic in topics:
+            partitions = await self.log.partitions(dlq_topic(topic))
+            begins, ends = await self.log.begins(partitions), await self.log.ends(partitions)
+            total, done = sum(ends.values()) - sum(begins.values()), 0
+            async for letters in self._letters(
+                topic, {name: (begins[name], ends[name]) for name in partitions}
+            ):
+                self.ledger.file(letters)
+                done += len(letters)
+                progress(f"reading {dlq_topic(topic)}", done, total)
+
+    def choose(self, which: Filter, limit: int | None = None) -> int:
+        """Choose the letters that are meant; returns how many they are."""
+        return self.ledger.choose(self.ledger.rows(which, limit))
+
+    async def chosen(self, topic: str) -> AsyncIterator[list[DeadLetter]]:
+        """The latest letters of the chosen records of a topic."""
+        spans = self.ledger.chosen_spans(topic)
+        named = {TopicPartition(dlq_topic(topic), number): span for number, span in spans.items()}
+        async for filed in self._letters(topic, named):
+            yield [letter for place, letter in filed if self.ledger.is_chosen(topic, place)]
+
+    async def story(self, row: Row) -> list[DeadLetter]:
+        """Every letter of one record and consumer, in order."""
+        number, last = row.place
+        name = TopicPartition(dlq_topic(row.topic), number)
+        begins = await self.log.begins([name])
+        found: list[DeadLetter] = []
+        async for filed in self._letters(row.topic, {name: (begins[name], last + 1)}):
+            found += [
+                letter
+                for _, letter in filed
+                if (letter.record.partition, letter.record.offset, letter.consumer)
+                == (row.partition, row.offset, row.consumer)
+            ]
+        return found
+
+    async def _letters(
+        self, topic: str, spans: Mapping[TopicPartition, tuple[int, int]]
+    ) -> AsyncIterator[list[Filed]]:
+        async for records in self.log.read(spans):
+            filed: list[Filed] = []
+            for record in records:
+                try:
+                    letter = decode_letter(record)
+                except DecodeError:
+                    continue  # somebody else's record
+                if letter.record.topic == topic:
+                    filed.append(((record.partition, record.offset), letter))
+            yield filed
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How letters are tried again.
+
+    Attributes:
+        fix: mends their records, or None.
+        max_attempts: a letter that was tried so often is left: it would come back for ever.
+        rate: letters per second, or None for as fast as it goes.
+        dry_run: say what would become of them, and write nothing.
+    """
+
+    fix: FixUp | None = None
+    max_attempts: int = 5
+    rate: float | None = None
+    dry_run: bool = False
+
+    @property
+    def chunk(self) -> int:
+        """Letters that are worked on at once."""
+        return CHUNK if self.rate is None else max(1, min(CHUNK, int(self.rate)))
+
+    def candidate(self, letter: DeadLetter) -> Candidate | Result:
+        """The record to try again, or why it is not tried."""
+        as_it_is = Candidate(letter.record, letter.died_at, letter)
+        if letter.redacted:
+            return Result(as_it_is, Verdict.REFUSED, "parts of it were left out of the letter (redacted)")
+        if letter.attempts >= self.max_attempts:
+            return Result(
+                as_it_is,
+                Verdict.REFUSED,
+                f"it was tried {letter.attempts} times: mend it with --fix and give a greater --max-attempts",
+            )
+        try:
+            record = mend(letter, self.fix)
+        except DecodeError as error:
+            return Result(as_it_is, Verdict.REFUSED, str(error))
+        if record is None:
+            return Result(as_it_is, Verdict.LEFT)
+        return Candidate(record, letter.died_at, letter)
+
+
+async def replay_letters(
+    letters: DeadLetters, projection: Projection, trial: Trial, outcome: Outcome, progress: Progress
+) -> None:
+    """Apply the chosen letters of a projection at their own positions, where nothing later has overtaken them.
+
+    Each that was applied is recorded on the dead-letter topic, and each that failed once more, too.
+
+    Raises:
+        UnreachableError: Kafka or MongoDB does not answer. What was done is done; run it again.
+    """
+
+    async def source() -> AsyncIterator[list[Candidate | Result]]:
+        async for found in letters.chosen(projection.options.topic):
+            mine = [trial.candidate(letter) for letter in found if letter.consumer == projection.group]
+            for start in range(0, len(mine), trial.chunk):
+                yield mine[start : start + trial.chunk]
+
+    publisher = DeadLetterPublisher(letters.clients)
+    pace = _Pace(trial.rate)
+    try:
+        async with LogReader(letters.clients) as log:  # the other one is at the letters meanwhile
+            async for results in replay(projection, log, source, dry_run=trial.dry_run, progress=progress):
+                if not trial.dry_run:
+                    await _publish(publisher, [entry for result in results for entry in _entry(result)])
+                for result in results:
+                    if result.candidate.letter is not None:
+                        outcome.add(result.candidate.letter, result.verdict.value, result.reason)
+                progress("replaying", sum(outcome.counts.values()), 0)
+                await pace.after(len(results))
+    finally:
+        await publisher.close()
+
+
+def _entry(result: Result) -> list[DeadLetter]:
+    """What is to be written of a letter that was tried."""
+    letter = result.candidate.letter
+    if letter is None:
+        return []
+    if result.verdict in {Verdict.APPLIED, Verdict.ALREADY}:
+        return [replace(letter, record=result.candidate.record, state=State.REPLAYED)]
+    if result.letter is not None:
+        # When it died still says up to when all that came after it is known.
+        failed = result.letter
+        return [
+            replace(
+                letter,
+                error_class=failed.error_class,
+                message=failed.message,
+                attempts=letter.attempts + 1,
+            )
+        ]
+    return []
+
+
+async def resend(
+    letters: DeadLetters, topic: str, gate: Gate, trial: Trial, outcome: Outcome, progress: Progress
+) -> None:
+    """Send the chosen letters of a topic to it once more, as new records at its end.
+
+    For every consumer of the topic that is a new fact, whatever came after the record.
+
+    Raises:
+        UnreachableError: Kafka does not answer. What was done is done; run it again.
+    """
+    publisher = DeadLetterPublisher(letters.clients)
+    producer = LateProducer(letters.clients, what="the producer of a replay", close_timeout=CLOSE_SECONDS)
+    pace = _Pace(trial.rate)
+    done = 0
+    try:
+        async for found in letters.chosen(topic):
+            for letter in found:
+                tried = trial.candidate(letter)
+                if isinstance(tried, Result):
+                    outcome.add(letter, tried.verdict.value, tried.reason)
+                    continue
+                await _resend(letter, tried, gate, producer, publisher, trial, outcome)
+                done += 1
+                progress("sending", done, 0)
+                await pace.after(1)
+    finally:
+        await producer.close()
+        await publisher.close()
+
+
+async def _resend(
+    letter: DeadLetter,
+    tried: Candidate,
+    gate: Gate,
+    producer: LateProducer,
+    publisher: DeadLetterPublisher,
+    trial: Trial,
+    outcome: Outcome,
+) -> None:
+    record = tried.record
+    headers = [*record.headers, (f"{PREFIX}attempts", b"%d" % letter.attempts)]
+    try:
+        value, admitted = gate.admit(record.topic, record.key, record.value, headers)
+    except SendRefusedError as error:
+        outcome.add(letter, Verdict.REFUSED.value, str(error))
+        return
+    if not trial.dry_run:
+        await _send(producer, record, value, admitted, gate)
+        await _publish(publisher, [replace(letter, state=State.MOVED)])
+    outcome.add(letter, "sent", "")
+
+
+async def _send(producer: LateProducer, record: Any, value: bytes | None, headers: Any, gate: Gate) -> None:
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            client = await producer.get()
+            partitions = await client.partitions_for(record.topic)
+            routing = gate.rules.routing(record.topic)
+            partition = routed_partition(routing, record.key, value, len(partitions))
+            await client.send_and_wait(
+                record.topic, key=record.key, value=value, headers=list(headers), partition=partition
+            )
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise UnreachableError(
+            f"Kafka did not take the record of {record.topic}[{record.partition}] offset {record.offset}: {error!r}"
+        ) from error
+
+
+async def discard(letters: DeadLetters, topic: str, outcome: Outcome, progress: Progress) -> None:
+    """Record that the chosen letters of a topic are not needed.
+
+    Raises:
+        UnreachableError: Kafka does not answer. What was done is done; run it again.
+    """
+    publisher = DeadLetterPublisher(letters.clients)
+    try:
+        async for found in letters.chosen(topic):
+            await _publish(publisher, [replace(letter, state=State.DISCARDED) for letter in found])
+            for letter in found:
+                outcome.add(letter, State.DISCARDED.value, "")
+            progress("discarding", sum(outcome.counts.values()), 0)
+    finally:
+        await publisher.close()
+
+
+async def _publish(publisher: DeadLetterPublisher, entries: Sequence[DeadLetter]) -> None:
+    for failed in await publisher.publish(entries):
+        if failed is not None:
+            raise UnreachableError(f"what was done could not be recorded: {failed}. Run it again") from failed
+
+
+class _Pace:
+    """Waits so long that no more than so many letters a second are worked on."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._next = time.monotonic()
+
+    async def after(self, count: int) -> None:
+        if self._rate is not None:
+            self._next = max(self._next, time.monotonic() - 1.0) + count / self._rate
+            await asyncio.sleep(max(0.0, self._next - time.monotonic()))

@@ -1,0 +1,340 @@
+"""Look ahead on the log, then apply what may still count, while the worker runs or not.
+
+A late record could bring a deleted document back: its key's tombstone may be applied, and its marker swept, long
+since. So the log is read from the record's own position to its end before anything is written, and again before
+every chunk; a tombstone that comes later still leaves a marker, which stands longer than the chunk takes.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from prom_faust.backoff import Backoff
+from prom_faust.clients import Clients
+from prom_faust.dlq.envelope import DeadLetter, State, dlq_topic, letter_of
+from prom_faust.dlq.envelope import decode as decode_letter
+from prom_faust.dlq.kafka import DeadLetterPublisher
+from prom_faust.exceptions import (
+    ConfigurationError,
+    DeadLetterError,
+    RecordError,
+    RevokedError,
+    UnreachableError,
+)
+from prom_faust.kafka import topic_configs
+from prom_faust.lane.batch import Batch, Share, Token
+from prom_faust.lane.record import Record, TopicPartition
+from prom_faust.routing.hashing import left_behind
+from prom_faust.sink.decode import decoder
+from prom_faust.sink.event import Change, position
+from prom_faust.sink.faust import Projection
+from prom_faust.sink.order import position_of
+from prom_faust.sink.replay.candidate import Candidate, Result, Verdict
+from prom_faust.sink.replay.outlook import Outlook, Sighting
+from prom_faust.sink.service import Projector
+from prom_faust.sink.verify.kafka import LogReader
+from prom_faust.sink.verify.report import Progress
+
+__all__ = ["Source", "replay"]
+
+Source = Callable[[], AsyncIterator[Sequence[Candidate | Result]]]
+"""Gives the candidates, in chunks, as often as it is called; a result in their place is passed on as it is."""
+
+CHUNK = 500
+FRESH_SECONDS = 15.0
+"""How long a look ahead holds. Markers stand for a write deadline and 30 s more at least, see ``fence_delay``."""
+ATTEMPTS = 4
+"""How often a chunk is tried, with a new look ahead each, before MongoDB counts as away."""
+
+
+async def replay(
+    projection: Projection,
+    log: LogReader,
+    source: Source,
+    *,
+    dry_run: bool = False,
+    progress: Progress = lambda *_: None,
+) -> AsyncIterator[Sequence[Result]]:
+    """Apply records at their original positions, where nothing later has overtaken them.
+
+    Args:
+        projection: into which; its worker may run, and need not.
+        log: reads the topic.
+        source: gives the candidates; asked twice.
+        dry_run: say what would become of them, and write nothing.
+        progress: told how far it is.
+
+    Yields:
+        What became of each candidate, in the order of the source.
+
+    Raises:
+        UnreachableError: Kafka or MongoDB does not answer.
+        ConfigurationError: the topic is missing.
+    """
+    with Outlook(versioned=projection.options.versioned) as outlook:
+        run = _Replay(projection, log, outlook, dry_run=dry_run, progress=progress)
+        await run.open()
+        await run.take_in(source)
+        async for candidates in source():
+            for start in range(0, len(candidates), CHUNK):
+                yield await run.settle(candidates[start : start + CHUNK])
+
+
+class _Judged(NamedTuple):
+    """A candidate, and its change or what stands against it."""
+
+    candidate: Candidate
+    change: Change | None
+    against: Result | None
+
+
+class _Replay:
+    """One run. The log has been read up to ``_seen_to``, the letters to their end at the start."""
+
+    def __init__(
+        self, projection: Projection, log: LogReader, outlook: Outlook, *, dry_run: bool, progress: Progress
+    ) -> None:
+        self._projection = projection
+        self._options = projection.options
+        self._log = log
+        self._outlook = outlook
+        self._dry_run = dry_run
+        self._progress = progress
+        self._decode = decoder(projection.options)
+        self._refusals = _Refusals(projection.clients)
+        self._projector = Projector(
+            projection.options,
+            projection.collection,
+            self._refusals,
+            consumer=projection.group,
+            unique_wait=0.0,
+            log=lambda _: (0, 0),
+        )
+        self._begins: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        self._seen_to: dict[TopicPartition, int] = {}
+        self._seen_at = 0.0
+        self._oldest = 0
+
+    async def open(self) -> None:
+        """Find the log, and how long its tombstones stand."""
+        topic = self._options.topic
+        partitions = await self._log.partitions(topic)
+        if not partitions:
+            raise ConfigurationError(f"there is no topic {topic}")
+        self._begins = await self._log.begins(partitions)
+        self._ends = await self._log.ends(partitions)
+        config = await topic_configs(self._projection.clients, topic)
+        if "compact" in config["cleanup.policy"]:
+            self._oldest = _milliseconds() - int(config["delete.retention.ms"])
+
+    # -- looking ahead ---------------------------------------------------------------------------------------
+
+    async def take_in(self, source: Source) -> None:
+        """Note every candidate that could be applied, then all that the log holds of their keys."""
+        starts: dict[TopicPartition, int] = {}
+        taken = 0
+        async for candidates in source():
+            judged = [self._judge(one) for one in candidates if isinstance(one, Candidate)]
+            changes = [one.change for one in judged if one.change is not None]
+            self._outlook.add(map(_sighting, changes))
+            for change in changes:
+                for name, offset in self._spans(change):
+                    starts[name] = min(offset, starts.get(name, offset))
+            taken += len(candidates)
+            self._progress("reading the candidates", taken, 0)
+        await self._read_letters()
+        self._seen_to = starts
+        await self._look_ahead()
+
+    def _judge(self, one: Candidate) -> _Judged:
+        record = one.record
+        name = TopicPartition(record.topic, record.partition)
+
+        def against(verdict: Verdict, reason: str, letter: DeadLetter | None = None) -> _Judged:
+            return _Judged(one, None, Result(one, verdict, reason, letter))
+
+        if record.topic != self._options.topic:
+            return against(Verdict.REFUSED, f"it is of topic {record.topic}, not {self._options.topic}")
+        if record.offset >= self._ends.get(name, 0):
+            return against(Verdict.FOREIGN, f"the log of {name} ends before it: the topic was recreated")
+        if record.offset < self._begins[name] - 1:
+            return against(Verdict.TOO_OLD, f"the log of {name} begins at {self._begins[name]} now")
+        if one.known_at < self._oldest:
+            return against(
+                Verdict.TOO_OLD, "tombstones from after it may be cleaned away (delete.retention.ms is over)"
+            )
+        try:
+            return _Judged(one, self._decode(record), None)
+        except RecordError as error:
+            letter = letter_of(record, error, consumer=self._projection.group, died_at=_milliseconds())
+            return against(Verdict.REFUSED, str(error), letter)
+
+    def _spans(self, change: Change) -> Iterable[tuple[TopicPartition, int]]:
+        """From where each partition has to be read: all that can hold a change that outranks this one."""
+        options, record = self._options, change.record
+        count = len(self._begins)
+        if options.versioned:
+            yield from self._begins.items()
+            return
+        yield TopicPartition(record.topic, record.partition), record.offset
+        home_stays = options.routing == "jump" and not (
+            record.key is not None and left_behind(record.key, record.partition, count)
+        )
+        if not home_stays:
+            for number in range(record.partition + 1, count):
+                name = TopicPartition(record.topic, number)
+                yield name, self._begins[name]
+
+    async def _read_letters(self) -> None:
+        """The group's letters of this topic: what they take out, and what was put back in."""
+        partitions = await self._log.partitions(dlq_topic(self._options.topic))
+        begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
+        async for records in self._log.read({name: (begins[name], ends[name]) for name in partitions}):
+            for record in records:
+                try:
+                    letter = decode_letter(record)
+                    if (letter.consumer, letter.record.topic) != (
+                        self._projection.group,
+                        self._options.topic,
+                    ):
+                        continue
+                    self._outlook.bury([position_of(letter.record.partition, letter.record.offset)])
+                    if letter.state is State.REPLAYED:
+                        self._outlook.see([_sighting(self._decode(letter.record))], replayed=True)
+                except RecordError:
+                    continue  # nobody's letter, or one that says nothing of any key
+
+    async def _look_ahead(self) -> None:
+        """Read on to where the log ends now."""
+        looked_at = time.monotonic()
+        ends = await self._log.ends(list(self._seen_to))
+        spans = {name: (start, max(start, ends[name])) for name, start in self._seen_to.items()}
+        total, done = sum(end - start for start, end in spans.values()), 0
+        async for records in self._log.read(spans):
+            for record in records:
+                self._outlook.meet(position(record), record.timestamp)
+            self._outlook.see(filter(None, map(self._sight, records)))
+            done += len(records)
+            self._progress("looking ahead", done, total)
+        self._seen_to = {name: end for name, (_, end) in spans.items()}
+        self._seen_at = looked_at
+
+    def _sight(self, record: Record) -> Sighting | None:
+        try:
+            return _sighting(self._decode(record))
+        except RecordError:
+            return None
+
+    # -- applying --------------------------------------------------------------------------------------------
+
+    async def settle(self, candidates: Sequence[Candidate | Result]) -> list[Result]:
+        """Apply a chunk; what became of each, in their order."""
+        if not self._dry_run:
+            await self._look_ahead()
+        results: dict[int, Result] = {}
+        open_: dict[int, Change] = {}
+        for index, one in enumerate(candidates):
+            if isinstance(one, Result):
+                results[index] = one
+                continue
+            judged = self._judge(one)
+            if judged.change is None or judged.against is not None:
+                results[index] = judged.against or Result(one, Verdict.REFUSED)
+            elif (found := self._overtaken(one, judged.change)) is not None:
+                results[index] = found
+            else:
+                open_[index] = judged.change
+        reached = await self._apply(list(open_.values()))
+        for index, change in open_.items():
+            one = candidates[index]
+            if isinstance(one, Candidate):
+                results[index] = self._result(one, change, reached)
+        return [results[index] for index in range(len(candidates))]
+
+    def _overtaken(self, candidate: Candidate, change: Change) -> Result | None:
+        if self._outlook.is_foreign(change.n):
+            return Result(candidate, Verdict.FOREIGN, "the log holds another record at its position")
+        winner = self._outlook.winner(change.key)
+        if winner == change.n:
+            return None
+        partition, offset = (0, 0) if winner is None else divmod(winner, 1 << 48)
+        where = f"{change.record.topic}[{partition}] offset {offset}"
+        return Result(candidate, Verdict.SUPERSEDED, f"{where} is a later record of its key")
+
+    async def _apply(self, changes: Sequence[Change]) -> Mapping[int, Verdict]:
+        """Write; packed position to what is known of it afterwards. What is not named was overtaken."""
+        if not changes:
+            return {}
+        keys = [change.key for change in changes]
+        collection = self._projection.collection
+        stood = {stored.n for stored in (await collection.read(keys)).values()}
+        known = {change.n: Verdict.ALREADY for change in changes if change.n in stood}
+        rest = [change for change in changes if change.n not in stood]
+        if self._dry_run:
+            return known | {change.n: Verdict.APPLIED for change in rest}
+        await self._write([change.record for change in rest])
+        stands = {stored.n for stored in (await collection.read(keys)).values()}
+        return known | {change.n: Verdict.APPLIED for change in rest if change.n in stands}
+
+    async def _write(self, records: Sequence[Record]) -> None:
+        backoff = Backoff()
+        for _ in range(ATTEMPTS):
+            if not records:
+                return
+            try:
+                await self._projector.apply(self._batch(records))
+            except RevokedError:  # MongoDB took too long: by now, a tombstone may have come and gone
+                await asyncio.sleep(backoff.next())
+                await self._look_ahead()
+                records = [
+                    record
+                    for record in records
+                    if self._outlook.winner(self._decode(record).key) == position(record)
+                ]
+            else:
+                return
+        raise UnreachableError("MongoDB does not take the records: run the command again when it does")
+
+    def _batch(self, records: Sequence[Record]) -> Batch:
+        parts: dict[TopicPartition, list[Record]] = defaultdict(list)
+        for record in sorted(records, key=position):
+            parts[TopicPartition(record.topic, record.partition)].append(record)
+        return Batch(
+            {name: Share(Token(name), part) for name, part in parts.items()},
+            held_since={},
+            clock=time.monotonic,
+            leased=lambda: time.monotonic() - self._seen_at < FRESH_SECONDS,
+        )
+
+    def _result(self, candidate: Candidate, change: Change, reached: Mapping[int, Verdict]) -> Result:
+        letter = self._refusals.letters.pop(change.n, None)
+        if letter is not None:
+            return Result(candidate, Verdict.REFUSED, letter.message, letter)
+        if change.n in reached:
+            return Result(candidate, reached[change.n])
+        return Result(candidate, Verdict.SUPERSEDED, "a newer state stands")
+
+
+class _Refusals(DeadLetterPublisher):
+    """Keeps the letters of what MongoDB refuses: whoever replays says what becomes of them."""
+
+    def __init__(self, clients: Clients) -> None:
+        super().__init__(clients)
+        self.letters: dict[int, DeadLetter] = {}
+
+    async def publish(self, letters: Sequence[DeadLetter]) -> list[DeadLetterError | None]:
+        """Keep them."""
+        for letter in letters:
+            self.letters[position(letter.record)] = letter
+        return [None] * len(letters)
+
+
+def _sighting(change: Change) -> Sighting:
+    return Sighting(change.n, change.key, change.version, change.deletes, change.record.timestamp)
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
