@@ -486,6 +486,17 @@ class Prom:
         status = {} if self.ops is None else {STATUS_TOPIC: status_spec()}
         return list((status | letters | self._sources | declared).values())
 
+    def projection(self, name: str) -> Projection:
+        """The projection of a collection.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        if name not in self.projections:
+            known = ", ".join(sorted(self.projections)) or "none"
+            raise ConfigurationError(f"there is no projection into a collection {name}; there are: {known}")
+        return self.projections[name]
+
     def source_topics(self) -> list[str]:
         """The topics whose records can be dead-lettered, sorted."""
         return sorted(self._sources.keys() | self._topics.keys())

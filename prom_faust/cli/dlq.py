@@ -16,15 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from prom_faust.cli.faust import prom_of
-from prom_faust.cli.output import console, fail, quiet, wants_json
+from prom_faust.cli.outcome import OF_NO_PROJECTION, report
+from prom_faust.cli.output import console, fail, moment_text, quiet, raw_text, wants_json
 from prom_faust.cli.progress import progress_bar
 from prom_faust.dlq.envelope import DeadLetter, State
 from prom_faust.dlq.filter import Filter, Row
 from prom_faust.dlq.fixup import load_fix_up
 from prom_faust.dlq.ledger import Ledger
-from prom_faust.dlq.service import DeadLetters, Outcome, Trial, discard, replay_letters, resend
+from prom_faust.dlq.service import DeadLetters, Trial, discard, replay_letters, resend
 from prom_faust.exceptions import PromFaustError
-from prom_faust.sink.replay import Verdict
+from prom_faust.sink.replay import Outcome, Verdict
 from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 
@@ -36,10 +37,7 @@ __all__ = ["dlq"]
 T = TypeVar("T")
 
 AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DONE = frozenset({Verdict.APPLIED.value, Verdict.ALREADY.value, "sent", State.DISCARDED.value})
-"""After these nothing is left to be done."""
-SETTLED = DONE | {Verdict.SUPERSEDED.value, Verdict.LEFT.value}
-"""These are no failures."""
+NO_COLLECTION = "letters of agents' streams can be applied to no collection: use --to-topic"
 NEW_FACT = (
     "these are new records at the end of their topics: for every consumer they are new facts, whatever came after "
     "the originals"
@@ -212,7 +210,9 @@ def replay_command(
         return outcome
 
     outcome = _run(context, topics, run)
-    _report(context, outcome, as_json=as_json, note=NEW_FACT if to_topic and outcome.counts["sent"] else None)
+    notes = {Verdict.SENT.value: NEW_FACT, OF_NO_PROJECTION: NO_COLLECTION}
+    note = "; ".join(text for verdict, text in notes.items() if outcome.counts[verdict]) or None
+    report(context, outcome, as_json=as_json, note=note)
 
 
 @dlq.command("discard")
@@ -236,14 +236,14 @@ def discard_command(
         outcome = Outcome()
         count = letters.choose(which, limit)
         if dry_run:
-            outcome.counts[State.DISCARDED.value] = count
+            outcome.counts[Verdict.DISCARDED.value] = count
             return outcome
         _confirm(context, count, "Discard", yes=yes)
         for topic in _topics(prom, topics):
             await discard(letters, topic, outcome, progress)
         return outcome
 
-    _report(context, _run(context, topics, run), as_json=as_json)
+    report(context, _run(context, topics, run), as_json=as_json)
 
 
 # -- running ---------------------------------------------------------------------------------------------------
@@ -292,42 +292,10 @@ def _count_others(outcome: Outcome, count: int) -> None:
     """Letters of consumers that are no projections: of agents' streams, and of projections that are gone."""
     others = count - sum(outcome.counts.values())
     if others > 0:
-        outcome.counts["of no projection"] += others
+        outcome.counts[OF_NO_PROJECTION] += others
 
 
 # -- printing --------------------------------------------------------------------------------------------------
-
-
-def _report(context: click.Context, outcome: Outcome, *, as_json: bool, note: str | None = None) -> None:
-    left = sum(count for verdict, count in outcome.counts.items() if verdict not in SETTLED)
-    if as_json:
-        shown = [
-            {**_name(letter), "verdict": verdict, "reason": reason}
-            for letter, verdict, reason in outcome.shown
-        ]
-        click.echo(json.dumps({"counts": dict(outcome.counts), "left": left, "shown": shown, "note": note}))
-    else:
-        _print_outcome(outcome, note)
-    context.exit(1 if left else 0)
-
-
-def _print_outcome(outcome: Outcome, note: str | None) -> None:
-    out = console()
-    if outcome.shown:
-        table = Table("topic", "offset", "key", "verdict", "reason")
-        for letter, verdict, reason in outcome.shown:
-            record = letter.record
-            place = (f"{record.topic}[{record.partition}]", str(record.offset), _text(record.key))
-            table.add_row(*map(Text, (*place, verdict, reason)))
-        out.print(table)
-    for verdict, count in sorted(outcome.counts.items()):
-        click.echo(f"{count:>10,} {verdict}")
-    if not outcome.counts:
-        click.echo("no dead letters are meant")
-    if outcome.counts["of no projection"]:
-        click.echo("letters of agents' streams cannot be applied to a collection: use --to-topic")
-    if note:
-        click.echo(f"note: {note}")
 
 
 def _cells(row: Row, *, everything: bool) -> list[Text]:
@@ -335,8 +303,8 @@ def _cells(row: Row, *, everything: bool) -> list[Text]:
     return [
         Text(f"{row.topic}[{row.partition}]"),
         Text(str(row.offset)),
-        Text(_text(row.key)),
-        Text(_moment(row.died_at)),
+        Text(raw_text(row.key) or ""),
+        Text(moment_text(row.died_at)),
         Text(str(row.attempts)),
         Text(f"{row.error_class.rpartition('.')[2]}: {row.message}{state}", overflow="fold"),
         Text(row.consumer),
@@ -348,14 +316,17 @@ def _print_story(story: Sequence[DeadLetter]) -> None:
     record, out = letter.record, console()
     figures = Table(show_header=False, box=None)
     for name, value in (
-        ("record", f"{record.topic}[{record.partition}] offset {record.offset}, {_moment(record.timestamp)}"),
-        ("key", _text(record.key)),
+        (
+            "record",
+            f"{record.topic}[{record.partition}] offset {record.offset}, {moment_text(record.timestamp)}",
+        ),
+        ("key", raw_text(record.key) or ""),
         ("consumer", letter.consumer),
         ("state", letter.state.value + (", redacted" if letter.redacted else "")),
         ("error", f"{letter.error_class}: {letter.message}"),
         ("tries", str(letter.attempts)),
-        ("died", _moment(letter.died_at)),
-        *((f"header {name}", _text(value)) for name, value in record.headers),
+        ("died", moment_text(letter.died_at)),
+        *((f"header {name}", raw_text(value) or "") for name, value in record.headers),
         ("story", " -> ".join(one.state.value for one in story)),
     ):
         figures.add_row(Text(name, style="bold"), Text(value, overflow="fold"))
@@ -369,18 +340,7 @@ def _pretty(value: bytes | None) -> str:
     try:
         return orjson.dumps(orjson.loads(value), option=orjson.OPT_INDENT_2).decode()
     except orjson.JSONDecodeError:
-        return _text(value)
-
-
-def _text(raw: bytes | None) -> str:
-    """Bytes for people: as UTF-8 where they are, the rest escaped."""
-    return "" if raw is None else raw.decode(errors="backslashreplace")
-
-
-def _moment(milliseconds: int) -> str:
-    return (
-        datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    )
+        return raw_text(value) or ""
 
 
 def _name(letter: DeadLetter | Row) -> dict[str, Any]:
@@ -389,7 +349,7 @@ def _name(letter: DeadLetter | Row) -> dict[str, Any]:
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "key": None if record.key is None else _text(record.key),
+        "key": raw_text(record.key),
         "consumer": letter.consumer,
     }
 
@@ -417,7 +377,7 @@ def _story_as_json(story: Sequence[DeadLetter]) -> dict[str, Any]:
         "died_at": letter.died_at,
         "redacted": letter.redacted,
         "timestamp": letter.record.timestamp,
-        "value": None if letter.record.value is None else _text(letter.record.value),
-        "headers": [[name, None if value is None else _text(value)] for name, value in letter.record.headers],
+        "value": raw_text(letter.record.value),
+        "headers": [[name, raw_text(value)] for name, value in letter.record.headers],
         "story": [one.state.value for one in story],
     }

@@ -25,11 +25,13 @@ def register_commands(prom: "Prom") -> None:
     # Here, or importing the plugin without running a command would import what commands print with.
     from prom_faust.cli.assign import assign  # noqa: PLC0415
     from prom_faust.cli.dlq import dlq  # noqa: PLC0415
+    from prom_faust.cli.replay import replay  # noqa: PLC0415
     from prom_faust.cli.sink import sink  # noqa: PLC0415
 
     setattr(prom.app, ATTRIBUTE, prom)
     cli.add_command(assign)
     cli.add_command(dlq)
+    cli.add_command(replay)
     cli.add_command(sink)
 
 

@@ -1,13 +1,14 @@
 """What commands share in how they speak: one line for an error, JSON where it is asked for."""
 
 import logging
+from datetime import UTC, datetime
 from typing import NoReturn
 
 import click
 from faust.cli.base import State
 from rich.console import Console
 
-__all__ = ["FAILED", "console", "fail", "quiet", "wants_json"]
+__all__ = ["FAILED", "console", "fail", "moment_text", "quiet", "raw_text", "wants_json"]
 
 PIPE_WIDTH = 200
 """Columns where the output goes into a file or a pipe: rich would take 80 and cut."""
@@ -39,3 +40,15 @@ def quiet(context: click.Context) -> None:
 def wants_json(context: click.Context, *, flag: bool) -> bool:
     """Whether the command or Faust itself was given ``--json``."""
     return flag or bool(context.ensure_object(State).json)
+
+
+def raw_text(raw: bytes | None) -> str | None:
+    """Bytes for people: UTF-8 where they are, the rest escaped."""
+    return None if raw is None else raw.decode(errors="backslashreplace")
+
+
+def moment_text(milliseconds: int) -> str:
+    """Milliseconds since the epoch as ISO 8601 in UTC."""
+    return (
+        datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    )

@@ -1,41 +1,31 @@
 """``faust -A APP sink ...``: commands about one projection, named by its collection."""
 
 import asyncio
-import inspect
 import json
-import logging
 import sys
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TypeVar
 
 import click
-from faust.cli.base import State
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from prom_faust.cli.faust import prom_of
-from prom_faust.exceptions import ConfigurationError, PromFaustError
+from prom_faust.cli.output import console, fail, quiet, wants_json
+from prom_faust.cli.progress import progress_bar
+from prom_faust.exceptions import PromFaustError
 from prom_faust.sink.faust import Projection
 from prom_faust.sink.rebuild import Rebuilt, rebuild
+from prom_faust.sink.snapshot import Snapshot, snapshot, snapshot_topic
 from prom_faust.sink.verify import Report, verify
+
+if TYPE_CHECKING:
+    from prom_faust.app import Prom
 
 __all__ = ["sink"]
 
 T = TypeVar("T")
-
-PIPE_WIDTH = 200
-"""Columns where the output goes into a file or a pipe: rich would take 80 and cut."""
-FAILED = 2
-"""Exit code where nothing can be said; 1 says that there are differences."""
 
 
 @click.group(help="Look after collections that are kept equal to a topic.")
@@ -60,7 +50,7 @@ def verify_command(context: click.Context, name: str, wait: float, as_json: bool
     The worker may run meanwhile. Exit code 0: they agree; 1: they differ; 2: it could not be found out.
     """
     report = _run(context, name, lambda projection: _verify(projection, wait))
-    if as_json or context.ensure_object(State).json:
+    if wants_json(context, flag=as_json):
         click.echo(json.dumps(report.as_json()))
     else:
         _print(report)
@@ -68,23 +58,8 @@ def verify_command(context: click.Context, name: str, wait: float, as_json: bool
 
 
 async def _verify(projection: Projection, wait: float) -> Report:
-    console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task("connecting", total=None)
-        return await verify(
-            projection,
-            wait=wait,
-            progress=lambda stage, done, total: bars.update(
-                bar, description=stage, completed=done, total=total or None
-            ),
-        )
+    with progress_bar() as progress:
+        return await verify(projection, wait=wait, progress=progress)
 
 
 @sink.command("rebuild")
@@ -99,7 +74,7 @@ def rebuild_command(context: click.Context, name: str, yes: bool) -> None:
     """
     if not yes:
         if not sys.stdin.isatty():
-            _fail(context, "this removes the collection: say --yes, or run it in a terminal")
+            fail(context, "this removes the collection: say --yes, or run it in a terminal")
         click.confirm(f"Remove every document of the collection {name}?", abort=True)
     removed: Rebuilt = _run(context, name, rebuild)
     click.echo(
@@ -109,53 +84,66 @@ def rebuild_command(context: click.Context, name: str, yes: bool) -> None:
     )
 
 
+@sink.command("snapshot")
+@click.argument("name")
+@click.option("--to", help="The topic to write to; <topic>.snapshot by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def snapshot_command(context: click.Context, name: str, to: str | None, as_json: bool) -> None:
+    """Write the live record of every key of the topic of the collection NAME to another topic.
+
+    ``replay TOPIC --into NAME`` warms a collection from it. The worker may run meanwhile.
+    """
+    prom = prom_of(context)
+
+    async def run(projection: Projection) -> Snapshot:
+        with progress_bar() as progress:
+            target = to or snapshot_topic(projection.options.topic)
+            return await snapshot(projection, prom.gate, prom.settings, to=target, progress=progress)
+
+    taken = _run(context, name, run)
+    if wants_json(context, flag=as_json):
+        click.echo(json.dumps(asdict(taken)))
+    else:
+        click.echo(
+            f"{taken.topic}: {taken.records:,} live records of {taken.source} ({taken.read:,} read) "
+            f"in {taken.seconds:.1f} s"
+        )
+
+
 def _run(context: click.Context, name: str, command: Callable[[Projection], Awaitable[T]]) -> T:
     """Run a command on a projection; what is wrong becomes one line and exit code 2."""
-    if not context.ensure_object(State).debug:
-        # A broker that is down is said once, by us.
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+    quiet(context)
 
-    async def run(projection: Projection) -> T:
+    async def run(prom: "Prom", projection: Projection) -> T:
         try:
             return await command(projection)
         finally:
-            closed = projection.collection.documents.database.client.close()
-            if inspect.isawaitable(closed):
-                await closed
+            await prom.close_database()
 
     try:
-        projections = prom_of(context).projections
-        if name not in projections:
-            known = ", ".join(sorted(projections)) or "none"
-            raise ConfigurationError(f"there is no projection into a collection {name}; there are: {known}")
-        return asyncio.run(run(projections[name]))
+        prom = prom_of(context)
+        return asyncio.run(run(prom, prom.projection(name)))
     except PromFaustError as error:
-        _fail(context, str(error))
-
-
-def _fail(context: click.Context, message: str) -> NoReturn:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
-    context.exit(FAILED)
+        fail(context, str(error))
 
 
 def _print(report: Report) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
+    out = console()
     verdict = "[bold green]equals[/] the fold of" if report.clean else "[bold red]differs[/] from the fold of"
-    console.print(f"[bold]{report.collection}[/] {verdict} [bold]{report.topic}[/]")
+    out.print(f"[bold]{report.collection}[/] {verdict} [bold]{report.topic}[/]")
     figures = Table(show_header=False, box=None)
     figures.add_column(justify="right", style="bold")
     figures.add_column()
     for number, text in _figures(report):
         figures.add_row(number, text)
-    console.print(figures)
+    out.print(figures)
     if report.differences:
         table = Table("", "key", "reason")
         for found in report.differences:
             key = "" if found.key is None else repr(found.key)
             table.add_row(found.kind.value, Text(key), Text(found.reason, overflow="fold"))
-        console.print(table)
+        out.print(table)
 
 
 def _figures(report: Report) -> list[tuple[str, str]]:

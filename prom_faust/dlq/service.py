@@ -4,16 +4,10 @@ Whatever is done is written on the dead-letter topic as one more letter of the s
 its whole story, and ``sink verify`` counts a replayed record at its position.
 """
 
-import asyncio
-import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from aiokafka.errors import KafkaError
-
-from prom_faust.clients import Clients, LateProducer
+from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import PREFIX, DeadLetter, State, dlq_topic
 from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.filter import Filter, Row
@@ -23,38 +17,13 @@ from prom_faust.dlq.ledger import Filed, Ledger
 from prom_faust.exceptions import DecodeError, SendRefusedError, UnreachableError
 from prom_faust.lane.record import TopicPartition
 from prom_faust.publish.gate import Gate
-from prom_faust.publish.kafka import routed_partition
+from prom_faust.publish.service import Sender
 from prom_faust.sink.faust import Projection
-from prom_faust.sink.replay import Candidate, Result, Verdict, replay
+from prom_faust.sink.replay import Candidate, Outcome, Pace, Result, Verdict, replay
 from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 
-__all__ = ["DeadLetters", "Outcome", "Trial", "discard", "replay_letters", "resend"]
-
-CHUNK = 500
-SHOWN = 50
-"""Letters that are named, of those that were not applied; all are counted."""
-CLOSE_SECONDS = 5.0
-SEND_SECONDS = 30.0
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of the letters that were meant.
-
-    Attributes:
-        counts: verdict to number of letters.
-        shown: the first of those that are not done: letter, verdict, reason.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    shown: list[tuple[DeadLetter, str, str]] = field(default_factory=list)
-
-    def add(self, letter: DeadLetter, verdict: str, reason: str) -> None:
-        """Count one."""
-        self.counts[verdict] += 1
-        if reason and len(self.shown) < SHOWN:
-            self.shown.append((letter, verdict, reason))
+__all__ = ["DeadLetters", "Trial", "discard", "replay_letters", "resend"]
 
 
 class DeadLetters:
@@ -145,11 +114,6 @@ class Trial:
     rate: float | None = None
     dry_run: bool = False
 
-    @property
-    def chunk(self) -> int:
-        """Letters that are worked on at once."""
-        return CHUNK if self.rate is None else max(1, min(CHUNK, int(self.rate)))
-
     def candidate(self, letter: DeadLetter) -> Candidate | Result:
         """The record to try again, or why it is not tried."""
         as_it_is = Candidate(letter.record, letter.died_at, letter)
@@ -184,19 +148,16 @@ async def replay_letters(
     async def source() -> AsyncIterator[list[Candidate | Result]]:
         async for found in letters.chosen(projection.options.topic):
             mine = [trial.candidate(letter) for letter in found if letter.consumer == projection.group]
-            for start in range(0, len(mine), trial.chunk):
-                yield mine[start : start + trial.chunk]
+            for start in range(0, len(mine), pace.chunk):
+                yield mine[start : start + pace.chunk]
 
-    publisher = DeadLetterPublisher(letters.clients)
-    pace = _Pace(trial.rate)
+    publisher, pace = DeadLetterPublisher(letters.clients), Pace(trial.rate)
     try:
         async with LogReader(letters.clients) as log:  # the other one is at the letters meanwhile
             async for results in replay(projection, log, source, dry_run=trial.dry_run, progress=progress):
                 if not trial.dry_run:
                     await _publish(publisher, [entry for result in results for entry in _entry(result)])
-                for result in results:
-                    if result.candidate.letter is not None:
-                        outcome.add(result.candidate.letter, result.verdict.value, result.reason)
+                outcome.add(results)
                 progress("replaying", sum(outcome.counts.values()), 0)
                 await pace.after(len(results))
     finally:
@@ -234,62 +195,38 @@ async def resend(
     Raises:
         UnreachableError: Kafka does not answer. What was done is done; run it again.
     """
-    publisher = DeadLetterPublisher(letters.clients)
-    producer = LateProducer(letters.clients, what="the producer of a replay", close_timeout=CLOSE_SECONDS)
-    pace = _Pace(trial.rate)
-    done = 0
+    publisher, pace = DeadLetterPublisher(letters.clients), Pace(trial.rate)
     try:
-        async for found in letters.chosen(topic):
-            for letter in found:
-                tried = trial.candidate(letter)
-                if isinstance(tried, Result):
-                    outcome.add(letter, tried.verdict.value, tried.reason)
-                    continue
-                await _resend(letter, tried, gate, producer, publisher, trial, outcome)
-                done += 1
-                progress("sending", done, 0)
-                await pace.after(1)
+        async with Sender(letters.clients, gate) as sender:
+            async for found in letters.chosen(topic):
+                for letter in found:
+                    tried = trial.candidate(letter)
+                    if isinstance(tried, Candidate):
+                        tried = await _resend(tried, sender, publisher, dry_run=trial.dry_run)
+                    outcome.add([tried])
+                    progress("sending", sum(outcome.counts.values()), 0)
+                    await pace.after(1)
     finally:
-        await producer.close()
         await publisher.close()
 
 
 async def _resend(
-    letter: DeadLetter,
-    tried: Candidate,
-    gate: Gate,
-    producer: LateProducer,
-    publisher: DeadLetterPublisher,
-    trial: Trial,
-    outcome: Outcome,
-) -> None:
-    record = tried.record
-    headers = [*record.headers, (f"{PREFIX}attempts", b"%d" % letter.attempts)]
+    tried: Candidate, sender: Sender, publisher: DeadLetterPublisher, *, dry_run: bool
+) -> Result:
+    record, letter = tried.record, tried.letter
+    headers = [*record.headers]
+    if letter is not None:
+        headers.append((f"{PREFIX}attempts", b"%d" % letter.attempts))
     try:
-        value, admitted = gate.admit(record.topic, record.key, record.value, headers)
+        if dry_run:
+            sender.admit(record.topic, record.key, record.value, headers)
+        else:
+            await sender.send(record.topic, record.key, record.value, headers)
     except SendRefusedError as error:
-        outcome.add(letter, Verdict.REFUSED.value, str(error))
-        return
-    if not trial.dry_run:
-        await _send(producer, record, value, admitted, gate)
+        return Result(tried, Verdict.REFUSED, str(error))
+    if letter is not None and not dry_run:
         await _publish(publisher, [replace(letter, state=State.MOVED)])
-    outcome.add(letter, "sent", "")
-
-
-async def _send(producer: LateProducer, record: Any, value: bytes | None, headers: Any, gate: Gate) -> None:
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            client = await producer.get()
-            partitions = await client.partitions_for(record.topic)
-            routing = gate.rules.routing(record.topic)
-            partition = routed_partition(routing, record.key, value, len(partitions))
-            await client.send_and_wait(
-                record.topic, key=record.key, value=value, headers=list(headers), partition=partition
-            )
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise UnreachableError(
-            f"Kafka did not take the record of {record.topic}[{record.partition}] offset {record.offset}: {error!r}"
-        ) from error
+    return Result(tried, Verdict.SENT)
 
 
 async def discard(letters: DeadLetters, topic: str, outcome: Outcome, progress: Progress) -> None:
@@ -302,8 +239,10 @@ async def discard(letters: DeadLetters, topic: str, outcome: Outcome, progress: 
     try:
         async for found in letters.chosen(topic):
             await _publish(publisher, [replace(letter, state=State.DISCARDED) for letter in found])
-            for letter in found:
-                outcome.add(letter, State.DISCARDED.value, "")
+            outcome.add(
+                Result(Candidate(letter.record, letter.died_at, letter), Verdict.DISCARDED)
+                for letter in found
+            )
             progress("discarding", sum(outcome.counts.values()), 0)
     finally:
         await publisher.close()
@@ -313,16 +252,3 @@ async def _publish(publisher: DeadLetterPublisher, entries: Sequence[DeadLetter]
     for failed in await publisher.publish(entries):
         if failed is not None:
             raise UnreachableError(f"what was done could not be recorded: {failed}. Run it again") from failed
-
-
-class _Pace:
-    """Waits so long that no more than so many letters a second are worked on."""
-
-    def __init__(self, rate: float | None) -> None:
-        self._rate = rate
-        self._next = time.monotonic()
-
-    async def after(self, count: int) -> None:
-        if self._rate is not None:
-            self._next = max(self._next, time.monotonic() - 1.0) + count / self._rate
-            await asyncio.sleep(max(0.0, self._next - time.monotonic()))

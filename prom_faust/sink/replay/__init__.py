@@ -4,7 +4,7 @@
 applies them through the sink's own guard.
 """
 
-from prom_faust.sink.replay.candidate import Candidate, Result, Verdict
-from prom_faust.sink.replay.service import Source, replay
+from prom_faust.sink.replay.candidate import Candidate, Outcome, Result, Verdict
+from prom_faust.sink.replay.service import Pace, Source, replay
 
-__all__ = ["Candidate", "Result", "Source", "Verdict", "replay"]
+__all__ = ["Candidate", "Outcome", "Pace", "Result", "Source", "Verdict", "replay"]

@@ -1,12 +1,17 @@
 """A record that is to be applied late, and what became of it. Pure."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import Enum
 
 from prom_faust.dlq.envelope import DeadLetter
 from prom_faust.lane.record import Record
 
-__all__ = ["Candidate", "Result", "Verdict"]
+__all__ = ["Candidate", "Outcome", "Result", "Verdict"]
+
+SHOWN = 50
+"""Results that are named, of those with a reason; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class Candidate:
 
 
 class Verdict(Enum):
-    """What became of a candidate."""
+    """What became of a candidate, or of a dead letter."""
 
     APPLIED = "applied"
     """It stands in the collection, or would, in a dry run."""
@@ -40,6 +45,10 @@ class Verdict(Enum):
     """Its topic was recreated: the position is another record's, or nobody's."""
     REFUSED = "refused"
     """It cannot be applied as it is."""
+    SENT = "sent"
+    """It was sent to its topic once more, as a new record."""
+    DISCARDED = "discarded"
+    """Somebody has decided that it is not needed."""
     LEFT = "left alone"
     """The fix-up function has no word on it."""
 
@@ -59,3 +68,23 @@ class Result:
     verdict: Verdict
     reason: str = ""
     letter: DeadLetter | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of all candidates.
+
+    Attributes:
+        counts: verdict to number.
+        shown: the first of those that were not applied.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    shown: list[Result] = field(default_factory=list)
+
+    def add(self, results: Iterable[Result]) -> None:
+        """Count more of them."""
+        for result in results:
+            self.counts[result.verdict.value] += 1
+            if result.reason and len(self.shown) < SHOWN:
+                self.shown.append(result)

@@ -37,7 +37,7 @@ from prom_faust.sink.service import Projector
 from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 
-__all__ = ["Source", "replay"]
+__all__ = ["Pace", "Source", "replay"]
 
 Source = Callable[[], AsyncIterator[Sequence[Candidate | Result]]]
 """Gives the candidates, in chunks, as often as it is called; a result in their place is passed on as it is."""
@@ -338,3 +338,26 @@ def _sighting(change: Change) -> Sighting:
 
 def _milliseconds() -> int:
     return time.time_ns() // 1_000_000
+
+
+class Pace:
+    """Waits so long that no more than so many records a second are worked on.
+
+    Args:
+        rate: records per second, or None for as fast as it goes.
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._next = time.monotonic()
+
+    @property
+    def chunk(self) -> int:
+        """Records that are worked on at once."""
+        return CHUNK if self._rate is None else max(1, min(CHUNK, int(self._rate)))
+
+    async def after(self, count: int) -> None:
+        """Wait after so many."""
+        if self._rate is not None:
+            self._next = max(self._next, time.monotonic() - 1.0) + count / self._rate
+            await asyncio.sleep(max(0.0, self._next - time.monotonic()))

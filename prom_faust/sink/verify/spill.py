@@ -123,6 +123,12 @@ class Spill:
             expected += len(rows)
             yield expected
 
+    def standing(self) -> Iterator[tuple[int, bytes]]:
+        """Position and document of every key that was folded to one, by position."""
+        yield from self._sql.execute(
+            "SELECT changes.n, changes.body FROM expected JOIN changes ON changes.n = expected.n ORDER BY changes.n"
+        )
+
     def outcome(self, key: Key) -> Outcome | None:
         """What should stand for one key, with everything that was read by now."""
         rows = self._rows(f"{ROWS} AND key = ? ORDER BY n", (key,))
