@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-pyproject
 BENCH_STAMP := $(VENV)/.made-for-bench
 
-.PHONY: help demo test bench check lint types format clean chromium
+.PHONY: help demo test soak bench check lint types format clean chromium
 
 help:
 	@echo "make demo    a live MongoDB view of this machine's processes (DURATION=30 ends by itself)"
 	@echo "make test    everything, on a real Kafka broker and a real MongoDB-wire server"
+	@echo "make soak    the fault run ten times as large, and four smaller ones (FAULT_SEEDS=1,2 repeats some)"
 	@echo "make bench   the sink beside its ceiling and plain Faust agents, the codec beside Faust's"
 	@echo "make check   lint and types"
 
@@ -34,6 +35,10 @@ else
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
 	@$(BIN)/python -m pytest -m alone
 endif
+
+# Half an hour; the seeds are in the output.
+soak: $(STAMP)
+	@SOAK=1 $(BIN)/python -m pytest -s tests/faults/test_faults.py $(ARGS)
 
 # The page of /ops is tested in a real browser.
 chromium:

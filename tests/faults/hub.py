@@ -12,13 +12,16 @@ import mmap
 import os
 import signal
 import struct
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from pymongo import AsyncMongoClient
 
 from prom_faust import Index, install
+from prom_faust.dlq.envelope import DeadLetter
+from prom_faust.lane.record import PlainRecord
 
 TRACE = Path(os.environ["TRACE"])
 BEGUN, ENDED, STOP = 0, 8, 16
@@ -88,6 +91,13 @@ prom.materialize(
     window=int(os.environ.get("WINDOW", "10000")),
     size=int(os.environ.get("SIZE", "500")),
 )
+
+
+def fix(letter: DeadLetter) -> PlainRecord:
+    """Mend any of the poison: a good value of the record's own key, and no header."""
+    key = (letter.record.key or b"").decode(errors="replace")
+    value = json.dumps({"id": key, "mended": letter.record.offset}).encode()
+    return replace(cast(PlainRecord, letter.record), key=key.encode(), value=value, headers=())
 
 
 @app.agent(prom.topic("other", partitions=8))

@@ -7,7 +7,7 @@ import random
 import signal
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from prom_faust.local import KafkaServer, MongoServer
 from tests.support.kafka import at_home
+from tests.support.proxy import Proxy
 from tests.support.worker import FaustWorker
 
 TOPIC = "things"
@@ -26,14 +27,64 @@ Position = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """How large a run is.
+
+    Attributes:
+        records: how many are sent.
+        keys: of how many keys.
+        seconds: over how long a time.
+        faults: what is thrown at the workers meanwhile.
+    """
+
+    records: int
+    keys: int
+    seconds: float
+    faults: tuple[str, ...]
+
+
+EACH = ("kill_worker", "terminate_worker", "make_zombie", "cut_network", "kill_mongo", "kill_kafka")
+SMALL = Scale(20_000, 2_000, 90.0, EACH)
+MIDDLE = Scale(30_000, 3_000, 130.0, (*EACH, "kill_worker", "kill_worker"))
+LARGE = Scale(
+    200_000,
+    20_000,
+    900.0,
+    (
+        *(
+            "kill_worker",
+            "kill_worker",
+            "kill_mongo",
+            "kill_worker",
+            "cut_network",
+            "kill_worker",
+            "kill_kafka",
+        ),
+        *("kill_worker", "make_zombie", "kill_worker", "long_outage", "terminate_worker", "kill_worker"),
+        *(
+            "kill_mongo",
+            "kill_worker",
+            "make_zombie",
+            "kill_worker",
+            "kill_kafka",
+            "cut_network",
+            "kill_worker",
+        ),
+        "kill_mongo",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     key: bytes
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
     poison: bool = False
 
 
 def messages(seed: int, count: int, keys: int) -> list[Message]:
-    """10 % tombstones, 1 % poison of six kinds, the rest live values whose bodies grow and shrink.
+    """10 % tombstones, 1 % poison of eight kinds, the rest live values whose bodies grow and shrink.
 
     Every twentieth record is the only one of its key: a later one would heal the loss of an earlier one.
     """
@@ -44,7 +95,7 @@ def messages(seed: int, count: int, keys: int) -> list[Message]:
         key = f"once{number}" if once else f"k{rng.randrange(keys - count // 20)}"
         fate = 1.0 if once else rng.random()
         if fate < 0.01:
-            made.append(Message(*poison(key, number), poison=True))
+            made.append(poison(key, number))
         elif fate < 0.11:
             made.append(Message(key.encode(), rng.choice([None, None, b"null", b'{"_deleted": true}'])))
         else:
@@ -53,27 +104,34 @@ def messages(seed: int, count: int, keys: int) -> list[Message]:
     return made
 
 
-def poison(key: str, number: int) -> tuple[bytes, bytes]:
+def poison(key: str, number: int) -> Message:
     refused = f"refused-{number}"
-    return [
+    good = json.dumps({"id": key}).encode()
+    raw, value, *headers = [
         (key.encode(), b'{"id": "' + key.encode()),
         (key.encode(), json.dumps({"id": "another"}).encode()),
         (b"\xff\xfe", json.dumps({"id": "x"}).encode()),
         (key.encode(), json.dumps({"id": key, "big": 2**63}).encode()),
         (key.encode(), b"[1, 2]"),
+        (key.encode(), json.dumps({"id": key, "_id": 1}).encode()),
+        (key.encode(), good, ("x-schema-version", b"one")),
         # Only the server refuses it, and only if it is the winner: a key of its own makes it one.
         (refused.encode(), json.dumps({"id": refused, "refuse": 1}).encode()),
-    ][number % 6]
+    ][number % 8]
+    return Message(raw, value, tuple(headers), poison=True)
 
 
 class Traced:
     """One worker and the counters of its bulk writes."""
 
-    def __init__(self, name: str, folder: Path, env: dict[str, str]) -> None:
+    def __init__(self, name: str, folder: Path, env: dict[str, str], proxy: Proxy) -> None:
         self.name = name
+        self.proxy = proxy
         self.trace = folder / name
         self.worker = FaustWorker(
-            "tests.faults.hub", folder / f"{name}.log", {**env, "TRACE": str(self.trace)}
+            "tests.faults.hub",
+            folder / f"{name}.log",
+            {**env, "TRACE": str(self.trace), "MONGO_URL": f"mongodb://127.0.0.1:{proxy.port}"},
         )
 
     def bulks(self) -> tuple[int, int]:
@@ -137,13 +195,20 @@ class Run:
             due = began + self.seconds * number / len(made)
             if (early := due - time.monotonic()) > 0.005:
                 await asyncio.sleep(early)
-            futures.append((message, await producer.send(TOPIC, key=message.key, value=message.value)))
+            futures.append((message, await self._send(producer, message)))
         for message, future in futures:
             metadata = await future
             if message.poison:
                 self.poisoned.add((metadata.partition, metadata.offset))
         await producer.stop()
         self.note(f"produced {len(made)} records, {len(self.poisoned)} of them poison")
+
+    @staticmethod
+    async def _send(producer: AIOKafkaProducer, message: Message) -> Awaitable[Any]:
+        future: Awaitable[Any] = await producer.send(
+            TOPIC, key=message.key, value=message.value, headers=list(message.headers)
+        )
+        return future
 
     async def tombstone(self, key: str) -> Position:
         producer = AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{self.kafka.port}", partitioner=at_home)
@@ -211,6 +276,7 @@ class Run:
         victim = await self.someone_writing()
         victim.worker.kill()
         self.still_writing(victim, f"kill -9 of {victim.name}")
+        victim.trace.unlink()  # or its last bulk would be in flight until the next one has come up
         await asyncio.sleep(2.0)
         victim.worker.start()
 
@@ -259,24 +325,31 @@ class Run:
         self.still_writing(witness, what)
         await asyncio.to_thread(server.kill)
 
-    async def kill_mongo(self) -> None:
-        await self.strike(self.mongo, "kill -9 of MongoDB")
-        await asyncio.sleep(15.0)
+    async def cut_network(self) -> None:
+        """Lose what a worker has sent to MongoDB, or the answer to it, for longer than its write deadline."""
+        victim = await self.someone_writing()
+        victim.proxy.cut()
+        self.still_writing(victim, f"the network between {victim.name} and MongoDB is cut")
+        await asyncio.sleep(8.0)
+        victim.proxy.heal()
+        self.note("the network is back")
+
+    async def kill_mongo(self, seconds: float = 15.0) -> None:
+        await self.strike(self.mongo, f"kill -9 of MongoDB for {seconds:g} s")
+        await asyncio.sleep(seconds)
         await asyncio.to_thread(self.mongo.start)
         self.note("MongoDB is back")
+
+    async def long_outage(self) -> None:
+        await self.kill_mongo(120.0)
 
     async def kill_kafka(self) -> None:
         await self.strike(self.kafka, "kill -9 of the broker")
         await asyncio.to_thread(self.kafka.start)
         self.note("the broker is back")
 
-    async def all_faults(self) -> None:
-        for share, fault in [
-            (0.08, self.kill_worker),
-            (0.20, self.terminate_worker),
-            (0.30, self.make_zombie),
-            (0.55, self.kill_mongo),
-            (0.80, self.kill_kafka),
-        ]:
-            await self.at(share)
-            await fault()
+    async def all_faults(self, faults: Sequence[str]) -> None:
+        """Throw these at the workers, spread evenly over the time in which records come."""
+        for number, name in enumerate(faults):
+            await self.at(0.06 + 0.86 * number / len(faults))
+            await getattr(self, name)()

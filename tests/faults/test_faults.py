@@ -1,63 +1,72 @@
-"""G4 and G5 under fire: three workers, real servers, five faults, and a proof at the end.
+"""G4 and G5 under fire: three workers, real servers, every fault, and a proof at the end.
 
-The seed is printed; ``FAULT_SEEDS=1,2,3 FAULT_RECORDS=60000`` runs others.
+The seed is printed. ``FAULT_SEEDS=1,2,3`` runs others; ``SOAK=1`` (``make soak``) runs a large one and four smaller.
 """
 
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 
 import pytest
 from pymongo import AsyncMongoClient
 
-from prom_faust.dlq.envelope import decode, dlq_topic
+from prom_faust.dlq.envelope import State, decode, dlq_topic
 from prom_faust.local import KafkaServer, MongoServer, free_port
-from tests.faults.schedule import PARTITIONS, TOPIC, Run, Traced, messages
+from tests.faults.schedule import LARGE, MIDDLE, PARTITIONS, SMALL, TOPIC, Run, Scale, Traced, messages
 from tests.support.kafka import Topics
+from tests.support.proxy import Proxy
 from tests.support.worker import ROOT
 
-SEEDS = [int(seed) for seed in os.environ.get("FAULT_SEEDS", "20261122").split(",")]
-RECORDS = int(os.environ.get("FAULT_RECORDS", "20000"))
-SECONDS = float(os.environ.get("FAULT_SECONDS", "80"))
-WINDOWS = os.environ.get("FAULT_WINDOWS", "500,10000,10000").split(",")
+SCALES = [LARGE, *[MIDDLE] * 4] if "SOAK" in os.environ else [SMALL]
+GIVEN = [int(seed) for seed in os.environ.get("FAULT_SEEDS", "").split(",") if seed]
+FIRST = random.SystemRandom().randrange(2**31) if "SOAK" in os.environ else 20261122
+RUNS = [(seed, SCALES[n % len(SCALES)]) for n, seed in enumerate(GIVEN or range(FIRST, FIRST + len(SCALES)))]
+WINDOWS = ["500", "10000", "10000"]
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("seed", "window"), [(seed, WINDOWS[n % len(WINDOWS)]) for n, seed in enumerate(SEEDS)]
-)
-async def test_after_every_fault_the_collection_equals_the_topic(seed, window, tmp_path):
-    print(f"\nseed {seed}, {RECORDS} records, window {window}")
-    with (
-        KafkaServer(tmp_path / "kafka", free_port()) as kafka,
-        MongoServer(tmp_path / "mongo", free_port()) as mongo,
-    ):
+@pytest.mark.timeout(2400 if "SOAK" in os.environ else 600)
+@pytest.mark.parametrize(("number", "seed", "scale"), [(n, *run) for n, run in enumerate(RUNS)])
+async def test_after_every_fault_the_collection_equals_the_topic(number, seed, scale, tmp_path):
+    window = WINDOWS[number % len(WINDOWS)]
+    print(f"\nseed {seed}, {scale.records} records, window {window}")
+    async with AsyncExitStack() as stack:
+        kafka = stack.enter_context(KafkaServer(tmp_path / "kafka", free_port()))
+        mongo = stack.enter_context(MongoServer(tmp_path / "mongo", free_port()))
         env = {"KAFKA_URL": kafka.url, "MONGO_URL": mongo.url, "WINDOW": window}
-        workers = [Traced(f"w{number}", tmp_path, env) for number in range(3)]
+        proxies = [await stack.enter_async_context(Proxy(mongo.port)) for _ in range(3)]
+        workers = [Traced(f"w{index}", tmp_path, env, proxy) for index, proxy in enumerate(proxies)]
         client = AsyncMongoClient(mongo.url, directConnection=True, serverSelectionTimeoutMS=2_000)
+        stack.push_async_callback(client.close)
+        for traced in workers:
+            stack.callback(traced.worker.kill)
         database = client.get_database("faults")
         await database.create_collection("things", validator={"refuse": {"$exists": False}})
-        run = Run(seed, kafka, mongo, database, workers, SECONDS)
-        try:
-            await fight(run)
-            report = await asyncio.to_thread(verify, env, tmp_path)
-            letters = await dead_letters(kafka)
-        finally:
-            for traced in workers:
-                traced.worker.kill()
-            await client.close()
+        run = Run(seed, kafka, mongo, database, workers, scale.seconds)
+        await fight(run, scale)
+        report = await asyncio.to_thread(command, env, tmp_path, *VERIFY)
+        dead = await letters(kafka, State.DEAD)
+        replayed = await asyncio.to_thread(command, env, tmp_path, *REPLAY)
+        again = await asyncio.to_thread(command, env, tmp_path, *VERIFY)
+        applied = await letters(kafka, State.REPLAYED)
     print(json.dumps({key: value for key, value in report.items() if isinstance(value, int | float | bool)}))
-    print(f"{run.changes} changes seen, {len(letters)} dead letters for {len(run.poisoned)} poison records")
+    print(f"{run.changes} changes seen, {len(dead)} dead letters for {len(run.poisoned)} poison records")
+    print(f"replayed with a fix-up function: {replayed['counts']}")
     assert report["clean"], report
-    assert letters == run.poisoned, f"seed {seed}"
+    assert dead == run.poisoned, f"seed {seed}"
     assert run.backwards == [], f"seed {seed}"
     assert run.changes > 1_000
+    assert replayed["left"] == 0, replayed
+    assert sum(replayed["counts"].values()) == len(run.poisoned)
+    assert len(applied) == replayed["counts"]["applied"] > 0
+    assert again["clean"], again
 
 
-async def fight(run: Run) -> None:
+async def fight(run: Run, scale: Scale) -> None:
     async with Topics(f"127.0.0.1:{run.kafka.port}") as topics:
         await topics.create(TOPIC, PARTITIONS)
     for traced in run.workers:
@@ -67,8 +76,8 @@ async def fight(run: Run) -> None:
     run.began = asyncio.get_running_loop().time()
     witness = asyncio.create_task(run.watch())
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(run.produce(messages(run.seed, RECORDS, RECORDS // 10)))
-        tasks.create_task(run.all_faults())
+        tasks.create_task(run.produce(messages(run.seed, scale.records, scale.keys)))
+        tasks.create_task(run.all_faults(scale.faults))
     for traced in run.workers:
         traced.worker.until("Worker ready")
     await asyncio.to_thread(settle, run)
@@ -79,38 +88,32 @@ async def fight(run: Run) -> None:
 def settle(run: Run) -> None:
     """Wait until everything is applied, then stop every worker as an operator would."""
     env = {"KAFKA_URL": run.kafka.url, "MONGO_URL": run.mongo.url}
-    report = verify(env, run.workers[0].trace.parent)
+    report = command(env, run.workers[0].trace.parent, *VERIFY)
     run.note(f"settled: {report['clean']}")
     for traced in run.workers:
         run.note(f"{traced.name} stopped in {traced.worker.stop():.1f} s")
 
 
-def verify(env, folder):
+VERIFY = ("sink", "verify", TOPIC, "--json", "--wait", "240")
+REPLAY = ("dlq", "replay", "--fix", "tests.faults.hub:fix", "--yes", "--json")
+
+
+def command(env, folder, *arguments):
+    """What ``faust -A tests.faults.hub ...`` prints as JSON."""
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "faust",
-            "-A",
-            "tests.faults.hub",
-            "sink",
-            "verify",
-            TOPIC,
-            "--json",
-            "--wait",
-            "120",
-        ],
+        [sys.executable, "-m", "faust", "-A", "tests.faults.hub", *arguments],
         cwd=ROOT,
-        env={**os.environ, **env, "TRACE": str(folder / "verify")},
+        env={**os.environ, **env, "TRACE": str(folder / "command")},
         capture_output=True,
         check=False,
-        timeout=240,
+        timeout=400,
     )
     assert done.stdout, done.stderr.decode()[-3000:]
     return json.loads(done.stdout)
 
 
-async def dead_letters(kafka):
+async def letters(kafka, state):
+    """The positions of the records that have a letter which says this of them."""
     async with Topics(f"127.0.0.1:{kafka.port}") as topics:
-        letters = [decode(record) for record in await topics.read(dlq_topic(TOPIC))]
-    return {(letter.record.partition, letter.record.offset) for letter in letters}
+        found = [decode(record) for record in await topics.read(dlq_topic(TOPIC))]
+    return {(letter.record.partition, letter.record.offset) for letter in found if letter.state is state}
