@@ -14,6 +14,7 @@ from pymongo import MongoClient
 from tests.support.worker import ROOT, FaustWorker
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
+OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 GUIDE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
 
 
@@ -81,3 +82,24 @@ def test_the_guide_s_test_of_the_example_passes(shop):
     )
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
+
+
+async def test_the_way_of_a_dead_letter_is_as_the_page_on_operations_shows_it(shop, mongo, topics):
+    (shop / "mend.py").write_text(block("example: mend.py", OPERATIONS))
+    worker = FaustWorker("shop", shop / "log", environment(shop), folder=shop)
+    with worker, MongoClient(mongo.url, directConnection=True) as client:
+        worker.until("Worker ready")
+        await topics.send("orders", "o7", {"id": "o7", "total": "12.50 "})
+        worker.until("are on the dead-letter topic")
+        listed = run(shop, "dlq", "list")
+        replayed = run(shop, "dlq", "replay", "--fix", "mend:fix", "--yes")
+        found = client.shop.orders.find_one({"_key": "o7"})
+        worker.stop()
+    assert (listed.returncode, replayed.returncode) == (1, 0), replayed.stderr
+    assert without_times(listed.stdout) == without_times(block("output: faust -A shop dlq list", OPERATIONS))
+    assert replayed.stdout == block("output: faust -A shop dlq replay --fix mend:fix --yes", OPERATIONS)
+    assert (found["total"], found["email"]) == (12.5, "unknown")
+
+
+def without_times(text):
+    return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
