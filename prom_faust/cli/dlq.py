@@ -109,6 +109,7 @@ def list_command(
 
     With --json one object a line. Exit code 0: none waits; 1: some do; 2: it could not be found out.
     """
+    as_json = wants_json(context, flag=as_json)
     if everything:
         which = _any_state(which)
 
