@@ -10,6 +10,7 @@ from mode import Service
 
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import dlq_topic
+from prom_faust.dlq.kafka import Graveyard
 from prom_faust.exceptions import DecodeError
 from prom_faust.kafka import ensure_topics
 from prom_faust.lane.agent import BatchAgent, Deliveries
@@ -20,7 +21,7 @@ from prom_faust.lane.service import Lane
 from prom_faust.partitioned.agent import Decode, Handle, RecordAgent
 from prom_faust.partitioned.decode import Reader
 from prom_faust.partitioned.event import Handler, PartitionedEvent
-from prom_faust.partitioned.kafka import Graveyard, Repartitioner
+from prom_faust.partitioned.kafka import Repartitioner
 from prom_faust.partitioned.options import PartitionedOptions, repartition_spec
 from prom_faust.partitioned.source import original
 from prom_faust.settings import Settings
