@@ -20,8 +20,10 @@ from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.faust import Burial
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.agent import BatchAgent, BatchFun, DeliveryAgent
-from prom_faust.lane.faust import Stop
-from prom_faust.lane.service import Lane, LaneOptions
+from prom_faust.lane.failure.policy import OnError, Policy
+from prom_faust.lane.faust import Stop, add_batch_agent
+from prom_faust.lane.options import LaneOptions
+from prom_faust.lane.service import Lane
 from prom_faust.ops.app import install_ops
 from prom_faust.ops.pages import Pages
 from prom_faust.ops.status import TOPIC as STATUS_TOPIC
@@ -266,11 +268,27 @@ class Prom:
         group: str | None = None,
         reset: Literal["earliest", "latest"] = "earliest",
         concurrency: int = 1,
+        on_error: OnError = "retry",
+        attempts: int = 5,
     ) -> Callable[[BatchFun], BatchAgent]:
         """Make an agent that gets batches, each at least once, in order within a partition.
 
         A batch is done when the agent asks for the next one; only then are its offsets committed. If the agent
-        raises, Faust restarts it and the same batch is sent again.
+        raises, Faust restarts it, and the batch is sent again after a pause that grows; ``/ops/sinks`` says why.
+        What comes after some attempts is ``on_error=``'s to say:
+
+        * ``retry``: it is sent again for ever.
+        * ``dead_letter``: it is taken apart, half by half, until the records are found over which the agent raises
+          also when it gets them alone. They go to ``<topic>.dlq``, and nothing else does. The agent sees good
+          records again meanwhile, so what it does must bear to be done twice.
+        * ``stop``: it is taken apart in the same way, and the partition stops at such a record, as a task of Kafka
+          Connect does. The others go on. ``/ops/sinks`` and ``/ops/ready`` say so; a restart, or a rebalance, tries
+          again.
+
+        Errors whose attribute ``retryable`` is True, as that of :class:`~prom_faust.exceptions.UnreachableError`, are
+        no fault of the records: they are tried again whatever the policy is. A ``RecordError`` is the fault of a
+        record, again whatever the policy: that record is found, and dead-lettered, without further attempts. An
+        agent that knows which one it is says ``batch.reject(record, reason)`` and goes on.
 
         Args:
             topic: a declared topic, another Faust topic, or a name.
@@ -280,6 +298,8 @@ class Prom:
             group: the consumer group; ``<app id>.batch:<name>`` by default.
             reset: where a group without committed offsets starts.
             concurrency: how many batches, of different partitions, are worked on at once.
+            on_error: what is done when the agent raises: ``retry``, ``dead_letter`` or ``stop``.
+            attempts: how often a batch, and then a record alone, is tried before the latter two.
 
         Example::
 
@@ -288,20 +308,10 @@ class Prom:
                 async for batch in batches:
                     await store([record.value for record in batch])
         """
-        source = self._source(topic)
+        source, policy = self._source(topic), Policy(on_error, attempts)
 
         def decorate(fun: BatchFun) -> BatchAgent:
             agent_name = name or f"{fun.__module__}.{fun.__qualname__}"
-            if agent_name in self.app.agents:
-                raise ConfigurationError(f"there is an agent {agent_name} already; give name=")
-            agent = BatchAgent(
-                fun,
-                app=self.app,
-                name=agent_name,
-                concurrency=concurrency,
-                help=fun.__doc__ or "",
-                on_error=self.app._on_agent_error,  # noqa: SLF001 - as app.agent() does
-            )
             options = LaneOptions(
                 topic=source,
                 group=group or f"{self.app.conf.id}.batch:{agent_name}",
@@ -310,14 +320,9 @@ class Prom:
                 reset=reset,
                 drain_timeout=self.settings.drain_timeout,
                 history_interval=self.settings.history_interval,
+                policy=policy,
             )
-            lane = Lane(self.clients, agent, options)
-            self.app.agents[agent_name] = agent
-            self.app.service(
-                cast(Any, lane)
-            )  # an instance starts as a class does; Faust types the class only
-            self.lanes[agent_name] = lane
-            return agent
+            return add_batch_agent(self, fun, options, name=agent_name, concurrency=concurrency)
 
         return decorate
 

@@ -16,6 +16,7 @@ from mode import Service
 from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients, close_consumer
+from prom_faust.dlq.kafka import Graveyard
 from prom_faust.exceptions import ConfigurationError, PromFaustError, RevokedError, UnreachableError
 from prom_faust.lane.agent import DeliveryAgent
 from prom_faust.lane.kafka import Committer, LogComparison, PositionStore, kafka_partition
@@ -44,6 +45,7 @@ class Lane(Service):
         options: how to read.
         positions: stored positions to compare the log with, or None.
         watcher: is told what is assigned and revoked, or None.
+        graveyard: publishes the records that the agent rejects, or None where it does so itself.
 
     Attributes:
         partitions: the partitions that are owned and read.
@@ -58,6 +60,7 @@ class Lane(Service):
         *,
         positions: PositionStore | None = None,
         watcher: Watcher | None = None,
+        graveyard: Graveyard | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,6 +74,7 @@ class Lane(Service):
         self.options = options
         self.partitions: dict[TopicPartition, Partition] = {}
         self.committer = Committer(lambda: self.consumer, timeout=options.commit_timeout)
+        self._graveyard = graveyard
         self._membership = Membership(clients, options)
         self._flights = Flights(
             agent,
@@ -81,6 +85,8 @@ class Lane(Service):
             retry_after=options.retry_after,
             done=self.committer.mark,
             leased=self._leased,
+            policy=options.policy,
+            bury=None if graveyard is None else graveyard.bury,
             label=self.label,
         )
         self._ownership = Ownership(
@@ -231,3 +237,5 @@ class Lane(Service):
                 await self._closed.wait()
         except TimeoutError:
             logger.warning("%s: not drained in time; what is left will be done again", self.label)
+        if self._graveyard is not None:
+            await self._graveyard.close()
