@@ -71,7 +71,7 @@ class Setting:
 SIZES = st.lists(st.integers(0, 8), min_size=1, max_size=4).filter(any)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(SIZES, st.data())
 def test_exactly_the_bad_records_are_dead_lettered_and_every_partition_keeps_its_order(sizes, data):
     places = [(number, offset) for number, size in enumerate(sizes) for offset in range(size)]
@@ -87,7 +87,7 @@ def test_exactly_the_bad_records_are_dead_lettered_and_every_partition_keeps_its
     assert setting.settled() == {number: size for number, size in enumerate(sizes) if size}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SIZES, st.data())
 def test_stop_commits_what_is_before_the_first_bad_record_of_each_partition(sizes, data):
     places = [(number, offset) for number, size in enumerate(sizes) for offset in range(size)]
