@@ -18,6 +18,9 @@ from prom_faust.cli.faust import register_commands
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.faust import Burial
+from prom_faust.events.agent import EventAgent
+from prom_faust.events.event import EventFun, EventOptions
+from prom_faust.events.faust import add_event_agent
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.agent import BatchAgent, BatchFun, DeliveryAgent
 from prom_faust.lane.failure.policy import OnError, Policy
@@ -323,6 +326,62 @@ class Prom:
                 policy=policy,
             )
             return add_batch_agent(self, fun, options, name=agent_name, concurrency=concurrency)
+
+        return decorate
+
+    def event_agent(
+        self,
+        topic: faust.Topic | str,
+        *,
+        name: str | None = None,
+        group: str | None = None,
+        reset: Literal["earliest", "latest"] = "earliest",
+        concurrency: int = 1,
+        on_error: OnError = "retry",
+        attempts: int = 5,
+        allow_empty: bool = False,
+    ) -> Callable[[EventFun], EventAgent]:
+        """Make an agent that gets events one at a time, each at least once.
+
+        An event is done when the function has returned; only then is its offset committed. One over which it raises
+        comes again after a pause that grows, and what is behind it waits; ``on_error=`` is as in ``batch_agent``. A
+        record that cannot be read goes to ``<topic>.dlq``, and so does one over which the function raises a
+        ``RecordError``.
+
+        Of one key one event is worked on after the other, in their order; events without a key keep the order of
+        their partition. With ``concurrency=1`` all of a partition's events do.
+
+        Args:
+            topic: a declared topic, another Faust topic, or a name.
+            name: the agent's name; the function's by default.
+            group: the consumer group; ``<app id>.event:<name>`` by default.
+            reset: where a group without committed offsets starts.
+            concurrency: how many events, of different keys, this process works on at once.
+            on_error: what is done when the function raises: ``retry``, ``dead_letter`` or ``stop``.
+            attempts: how often an event is tried before the latter two.
+            allow_empty: whether nulls, and tombstones of a compacted topic, are events too, with the value None;
+                otherwise they are skipped.
+
+        Example::
+
+            @prom.event_agent(orders, concurrency=8, on_error="dead_letter")
+            async def ship(event):
+                await shipping.post(event.key, event.value.address)
+        """
+        source, policy = self._source(topic), Policy(on_error, attempts)
+
+        def decorate(fun: EventFun) -> EventAgent:
+            agent_name = name or f"{fun.__module__}.{fun.__qualname__}"
+            options = EventOptions(
+                topic=source,
+                group=group or f"{self.app.conf.id}.event:{agent_name}",
+                name=agent_name,
+                reset=reset,
+                concurrency=concurrency,
+                policy=policy,
+                allow_empty=allow_empty,
+            )
+            return add_event_agent(self, fun, options, model=lambda: self._model(source))
 
         return decorate
 

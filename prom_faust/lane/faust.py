@@ -53,7 +53,7 @@ def begin(app: faust.App, service: Service, agents: Iterable[DeliveryAgent] = ()
 
 
 def add_lane(host: Host, lane: Lane) -> None:
-    """Make a lane and its agent parts of their app.
+    """Make a lane and its agent parts of their app: begun with the worker, or at once where that runs.
 
     Raises:
         ConfigurationError: there is an agent of that name.
@@ -62,8 +62,8 @@ def add_lane(host: Host, lane: Lane) -> None:
     if name in host.app.agents:
         raise ConfigurationError(f"there is an agent {name} already; give name=")
     host.app.agents[name] = lane.agent
-    host.app.service(cast(Any, lane))  # as in begin()
     host.lanes[name] = lane
+    begin(host.app, lane, [lane.agent])
 
 
 def add_batch_agent(

@@ -12,6 +12,7 @@ import faust
 
 from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.assignment.identity import worker_identity
+from prom_faust.events.agent import EventAgent
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.polling.kafka import DRY_POLLS
 from prom_faust.lane.record import TopicPartition
@@ -116,6 +117,8 @@ class Observer:
     def _kind(self, name: str) -> str:
         """A partitioned consumer may have two lanes: one that sends records to their partitions, and its own."""
         lanes = self.prom.lanes
+        if isinstance(lanes[name].agent, EventAgent):
+            return "events"
         last = lanes.get(name.removesuffix(".repartition"), lanes[name])
         return "partitioned" if isinstance(last.agent, RecordAgent) else "batches"
 
