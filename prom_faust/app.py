@@ -340,6 +340,7 @@ class Prom:
         on_error: OnError = "retry",
         attempts: int = 5,
         allow_empty: bool = False,
+        exactly_once: bool = False,
     ) -> Callable[[EventFun], EventAgent]:
         """Make an agent that gets events one at a time, each at least once.
 
@@ -351,6 +352,14 @@ class Prom:
         Of one key one event is worked on after the other, in their order; events without a key keep the order of
         their partition. With ``concurrency=1`` all of a partition's events do.
 
+        With ``exactly_once`` what the function sends with ``event.send``, the dead letters, and the offset are one
+        transaction for each run of events: whatever happens to the worker, a consumer that reads committed sees what
+        each event sends once. Events are still *handled* at least once, so this does not cover what the function does
+        beside that: writes to a database, calls, messages sent with ``topic.send``. Nor does it cover consumers that
+        read uncommitted. Every owned partition has a producer, with the transactional id
+        ``<group>-<topic>-<partition>``: a group, once it has worked so, must not also be given to an agent without
+        it, or be moved back, while these workers run.
+
         Args:
             topic: a declared topic, another Faust topic, or a name.
             name: the agent's name; the function's by default.
@@ -361,6 +370,7 @@ class Prom:
             attempts: how often an event is tried before the latter two.
             allow_empty: whether nulls, and tombstones of a compacted topic, are events too, with the value None;
                 otherwise they are skipped.
+            exactly_once: whether what is sent with ``event.send`` is done together with the event, or not at all.
 
         Example::
 
@@ -380,6 +390,7 @@ class Prom:
                 concurrency=concurrency,
                 policy=policy,
                 allow_empty=allow_empty,
+                exactly_once=exactly_once,
             )
             return add_event_agent(self, fun, options, model=lambda: self._model(source))
 

@@ -97,8 +97,12 @@ class Graveyard:
         self._publisher = DeadLetterPublisher(clients)
         self._there: set[str] = set()
 
-    async def bury(self, record: Record, error: RecordError) -> DeadLetterError | None:
-        """Publish the letter of a record; gives the error with which that failed."""
+    async def letter(self, record: Record, error: RecordError) -> DeadLetter:
+        """The letter of a record, whose topic is there.
+
+        Raises:
+            DeadLetterError: it is not, and cannot be made now.
+        """
         found = self._original(record)
         letter = letter_of(found, error, consumer=self._group, died_at=time.time_ns() // 1_000_000)
         topic = dlq_topic(found.topic)
@@ -107,14 +111,20 @@ class Graveyard:
                 await ensure_topics(self._clients, [dead_letter_spec(topic)], self._settings)
                 self._there.add(topic)
         except (TopicError, UnreachableError) as failure:
-            return DeadLetterError(f"a dead letter could not be published to {topic}: {failure}")
-        failed = (await self._publisher.publish([letter]))[0]
-        if failed is None:
-            logger.warning(
-                "group %s: offset %d of %s[%d] is on the dead-letter topic: %.300s",
-                *(self._group, found.offset, found.topic, found.partition, error),
-            )
-        return failed
+            raise DeadLetterError(f"a dead letter could not be published to {topic}: {failure}") from failure
+        logger.warning(
+            "group %s: offset %d of %s[%d] goes to the dead-letter topic: %.300s",
+            *(self._group, found.offset, found.topic, found.partition, error),
+        )
+        return letter
+
+    async def bury(self, record: Record, error: RecordError) -> DeadLetterError | None:
+        """Publish the letter of a record; gives the error with which that failed."""
+        try:
+            letter = await self.letter(record, error)
+        except DeadLetterError as failure:
+            return failure
+        return (await self._publisher.publish([letter]))[0]
 
     async def close(self) -> None:
         """Close the producer."""

@@ -1,6 +1,6 @@
 """What an event agent gets, and how it is to work. Pure."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ class Message:
         key: raw bytes, or None.
         value: raw bytes, or None.
         partition: its partition; None where the topic's routing says it.
+        like: the number that, modulo the topic's partitions, is its partition; or None.
         timestamp: integer milliseconds since the epoch; None for now.
         headers: name and raw bytes.
     """
@@ -29,6 +30,7 @@ class Message:
     key: bytes | None
     value: bytes | None
     partition: int | None = None
+    like: int | None = None
     timestamp: int | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
@@ -40,15 +42,19 @@ class Sender(Protocol):
         """Send to a topic."""
         ...
 
+    def close(self) -> Sequence[Message]:
+        """The handler has returned; gives what is still to be sent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Event(PartitionedEvent):
     """One record, as an event agent gets it. Its ``partition`` is that of the topic.
 
-    ``value`` is None for a null or a tombstone, where the agent asks for them.
+    ``value`` is None for a null or a tombstone, where the agent asks for them. Its ``sender`` is what ``send`` uses.
     """
 
-    _sender: Sender = field(repr=False, compare=False)
+    sender: Sender = field(repr=False, compare=False)
 
     async def send(
         self,
@@ -77,7 +83,7 @@ class Event(PartitionedEvent):
         Raises:
             SendRefusedError: it does not obey its topic, or this event is done already; nothing is sent.
         """
-        await self._sender.send(
+        await self.sender.send(
             topic, key=key, value=value, partition=partition, timestamp=timestamp, headers=headers
         )
 

@@ -1,24 +1,28 @@
 """Event agents inside a Faust app: what they read, how they send, and their lane."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
-from typing import Any, Protocol, cast
+from typing import cast
 
-import faust
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from pydantic import BaseModel
 
-from prom_faust.clients import Clients
+from prom_faust.clients import DEAD_LETTER_REQUEST_BYTES
+from prom_faust.dlq.envelope import dlq_topic, encode, value_of
 from prom_faust.dlq.kafka import Graveyard
 from prom_faust.events.agent import EventAgent
-from prom_faust.events.event import Event, EventFun, EventOptions
-from prom_faust.exceptions import RecordError, SendRefusedError
+from prom_faust.events.event import Event, EventFun, EventOptions, Message
+from prom_faust.events.kafka import Transactions
+from prom_faust.events.sending.faust import DirectSender, Host, Outbox
+from prom_faust.exceptions import RecordError
 from prom_faust.lane.faust import add_lane
 from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.record import Record
 from prom_faust.lane.records.tasks import Steps, Workers
 from prom_faust.lane.service import Lane
 from prom_faust.partitioned.decode import Reader
-from prom_faust.publish.gate import Gate
+from prom_faust.publish.kafka import GatedProducer
 from prom_faust.settings import Settings
 
 __all__ = ["add_event_agent"]
@@ -26,22 +30,10 @@ __all__ = ["add_event_agent"]
 BATCH = 100
 """Records of one partition that are at hand for one worker: what may come again after a crash, at most."""
 LARGEST_BATCH = 1_000
+Bury = Callable[[Record, RecordError], Awaitable[Sequence[Message]]]
+
 SLOTS = 64
 """Partitions that are worked on without waiting for each other; more than these share."""
-
-
-class Host(Protocol):
-    """What an event agent needs of the plugin."""
-
-    app: faust.App
-    settings: Settings
-    clients: Clients
-    gate: Gate
-    lanes: dict[str, Lane]
-
-    def declared_topic(self, name: str) -> faust.Topic | None:
-        """A topic that was declared with the plugin."""
-        ...
 
 
 def add_event_agent(
@@ -59,26 +51,50 @@ def add_event_agent(
         ConfigurationError: there is an agent of that name.
     """
     gate, settings = host.gate, host.settings
+    sender = Outbox if options.exactly_once else DirectSender
     reader = Reader(
         options.topic,
         gate.registry,
         model=model,
         compacted=lambda: gate.rules.is_compacted(options.topic),
         allow_empty=options.allow_empty,
-        make=lambda **fields: Event(**fields, _sender=DirectSender(host)),
+        make=lambda **fields: Event(**fields, sender=sender(host)),
     )
     graveyard = Graveyard(host.clients, settings, options.group)
+
+    def fenced(error: KafkaError) -> None:
+        lane.rejoin(error)  # which is made with the agent, as that is with this
+
+    transactions = _transactions(host, options, fenced)
+    bury = _publishing(graveyard) if transactions is None else _enclosing(graveyard)
     agent = EventAgent(
-        _steps(reader, fun, graveyard),
+        Steps(reader.event, _calling(fun), bury),
         app=host.app,
         name=options.name,
         policy=options.policy,
         workers=Workers(options.concurrency),
+        outlet=None if transactions is None else transactions.of,
         help=fun.__doc__ or "",
         on_error=host.app._on_agent_error,  # noqa: SLF001 - as app.agent() does
     )
-    add_lane(host, Lane(host.clients, agent, _lane_options(options, settings), graveyard=graveyard))
+    lane_options = _lane_options(options, settings)
+    lane = Lane(host.clients, agent, lane_options, graveyard=graveyard, fence=transactions)
+    add_lane(host, lane)
     return agent
+
+
+def _transactions(
+    host: Host, options: EventOptions, fenced: Callable[[KafkaError], None]
+) -> Transactions | None:
+    if not options.exactly_once:
+        return None
+
+    def make(transactional_id: str) -> AIOKafkaProducer:
+        # Dead letters go the same way, and are larger than their records.
+        producer = cast(GatedProducer, host.app.producer)
+        return producer.transactional(transactional_id, max_request_size=DEAD_LETTER_REQUEST_BYTES)
+
+    return Transactions(make, options.group, fenced=fenced)
 
 
 def _lane_options(options: EventOptions, settings: Settings) -> LaneOptions:
@@ -95,45 +111,42 @@ def _lane_options(options: EventOptions, settings: Settings) -> LaneOptions:
     )
 
 
-def _steps(reader: Reader, fun: EventFun, graveyard: Graveyard) -> Steps:
-    async def call(event: Event) -> tuple[()]:
-        answer = fun(event)
-        if isawaitable(answer):
-            await answer
-        return ()
+def _calling(fun: EventFun) -> Callable[[Event], Awaitable[Sequence[Message]]]:
+    async def call(event: Event) -> Sequence[Message]:
+        try:
+            answer = fun(event)
+            if isawaitable(answer):
+                await answer
+        finally:
+            sent = event.sender.close()
+        return sent
 
-    async def bury(record: Record, error: RecordError) -> tuple[()]:
+    return call
+
+
+def _publishing(graveyard: Graveyard) -> Bury:
+    async def bury(record: Record, error: RecordError) -> Sequence[Message]:
         failure = await graveyard.bury(record, error)
         if failure is not None:
             raise failure
         return ()
 
-    return Steps(reader.event, call, bury)
+    return bury
 
 
-class DirectSender:
-    """Sends at once, with the app's own producer.
+def _enclosing(graveyard: Graveyard) -> Bury:
+    """The letter is in the transaction that says that its record is done."""
 
-    Args:
-        host: the plugin.
-    """
+    async def bury(record: Record, error: RecordError) -> Sequence[Message]:
+        letter = await graveyard.letter(record, error)
+        return [
+            Message(
+                dlq_topic(record.topic),
+                letter.record.key,
+                value_of(letter),
+                like=record.partition,
+                headers=tuple(encode(letter)),
+            )
+        ]
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
-
-    async def send(self, topic: Any, **message: Any) -> None:
-        """Send, and wait until the message is on its topic."""
-        await (await topic_of(self._host, topic).send(**message))
-
-
-def topic_of(host: Host, topic: Any) -> faust.Topic:
-    """A topic of the app, by itself or by its name.
-
-    Raises:
-        SendRefusedError: it is none.
-    """
-    if isinstance(topic, str):
-        return host.declared_topic(topic) or cast(faust.Topic, host.app.topic(topic))
-    if not isinstance(topic, faust.Topic):
-        raise SendRefusedError(f"send() takes a topic or its name, not {topic!r:.80}")
-    return topic
+    return bury

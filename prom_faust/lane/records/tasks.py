@@ -29,6 +29,8 @@ PAUSE_CAP = 30.0
 """The longest pause, in seconds, before a record whose handler keeps raising comes again."""
 FLUSH_SECONDS = 0.1
 """How long what is done may wait for an outlet; Kafka Streams' ``commit.interval.ms`` for exactly-once."""
+COMMIT = -1
+"""Stands for an outlet's commit among the offsets of records that failed."""
 
 Sent = Sequence[Any]
 """What a record sends, for the outlet."""
@@ -176,7 +178,7 @@ class ShareWork:
         self._failures: dict[int, tuple[PromFaustError, float | None]] = {}
         self._flushing = asyncio.Lock()
         self._flushed_at = asyncio.get_running_loop().time()
-        self._flush_failure: PromFaustError | None = None
+        self._flush_failure: tuple[PromFaustError, float] | None = None
 
     async def run(self) -> None:
         """Work on the share; what has to come again is put back."""
@@ -198,7 +200,7 @@ class ShareWork:
     def _reason(self) -> tuple[PromFaustError, float | None]:
         """Why records come again, and the seconds until then, where that is known."""
         if self._flush_failure is not None:
-            return self._flush_failure, None
+            return self._flush_failure
         if self._failures:
             return self._failures[min(self._failures)]
         return RevokedError(f"{self._name} is being given back"), None
@@ -268,8 +270,9 @@ class ShareWork:
                 await self._outlet.commit(sent, offset)
             except PromFaustError as error:
                 logger.warning("%s: %s: %s", self._label, self._name, error)
-                self._flush_failure = error
+                self._flush_failure = error, self._attempts.failed(COMMIT, error)[1]
             else:
+                self._attempts.failures.pop(COMMIT, None)
                 self._share.done_to = offset
 
 
