@@ -54,6 +54,7 @@ class PartitionProducer:
         self._group = group
         self._fenced = fenced
         self._usable = True
+        self._closed = False
 
     @property
     def what(self) -> str:
@@ -139,14 +140,18 @@ class PartitionProducer:
         raise self._end(error) from error
 
     def _end(self, error: Exception) -> ProducerFencedError:
-        self._fenced(error if isinstance(error, KafkaError) else KafkaError(repr(error)))
+        if not self._closed:
+            self._fenced(error if isinstance(error, KafkaError) else KafkaError(repr(error)))
         return ProducerFencedError(f"{self.what} is fenced, or what it did last is not known: {error!r}")
 
     async def close(self) -> None:
         """Close it; a transaction that was interrupted is aborted, or readers would wait for its timeout."""
-        self._usable = False
-        if self._producer._txn_manager.is_in_transaction():  # noqa: SLF001 - there is no public word for it
+        self._usable, self._closed = False, True
+        manager = self._producer._txn_manager  # noqa: SLF001 - there is no public word for either
+        if manager.is_in_transaction():
             await ended(self._producer.abort_transaction(), self.what, CLOSE_SECONDS)
+        if manager.is_fatal_error():
+            manager.wait_for_transaction_end().exception()  # nobody else asks, and asyncio would complain
         await close_producer(self._producer, what=self.what, timeout=CLOSE_SECONDS)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -176,8 +176,6 @@ class ShareWork:
         self._label = label
         self._ledger = Ledger[Sent]([record.offset for record in self._share.records])
         self._failures: dict[int, tuple[PromFaustError, float | None]] = {}
-        self._flushing = asyncio.Lock()
-        self._flushed_at = asyncio.get_running_loop().time()
         self._flush_failure: tuple[PromFaustError, float] | None = None
 
     async def run(self) -> None:
@@ -188,9 +186,13 @@ class ShareWork:
             self._finish(offset, ())
         left = [record for record in records if record.offset not in attempts.ahead]
         async with asyncio.TaskGroup() as group:
-            for worker, mine in strands(left, self._workers.count).items():
-                group.create_task(self._strand(worker, mine))
-        await self._flush()
+            over = asyncio.Event()
+            if self._outlet is not None:
+                group.create_task(self._flush_until(over, self._outlet))
+            async with asyncio.TaskGroup() as workers:
+                for worker, mine in strands(left, self._workers.count).items():
+                    workers.create_task(self._strand(worker, mine))
+            over.set()
         attempts.ahead = self._ledger.ahead if self._outlet is None else set()
         since = self._share.done_to
         if since <= records[-1].offset:
@@ -224,8 +226,6 @@ class ShareWork:
                     return
             self._attempts.failures.pop(record.offset, None)
             self._finish(record.offset, sent)
-            if asyncio.get_running_loop().time() - self._flushed_at >= FLUSH_SECONDS:
-                await self._flush()
 
     async def _handle(self, record: Record) -> Sent:
         try:
@@ -257,23 +257,28 @@ class ShareWork:
         if self._outlet is None:
             self._share.done_to = self._ledger.to
 
-    async def _flush(self) -> None:
-        """Give the outlet what is done."""
-        if self._outlet is None:
+    async def _flush_until(self, over: asyncio.Event, outlet: Outlet) -> None:
+        """Give the outlet what is done, again and again, and a last time when all is over."""
+        last = False
+        while not last and self._flush_failure is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await over.wait()
+            last = over.is_set()
+            await self._flush(outlet)
+
+    async def _flush(self, outlet: Outlet) -> None:
+        offset, sent = self._ledger.to, [each for gave in self._ledger.take() for each in gave]
+        if offset == self._share.done_to:
             return
-        async with self._flushing:
-            self._flushed_at = asyncio.get_running_loop().time()
-            offset, sent = self._ledger.to, [each for gave in self._ledger.take() for each in gave]
-            if offset == self._share.done_to or self._flush_failure is not None:
-                return
-            try:
-                await self._outlet.commit(sent, offset)
-            except PromFaustError as error:
-                logger.warning("%s: %s: %s", self._label, self._name, error)
-                self._flush_failure = error, self._attempts.failed(COMMIT, error)[1]
-            else:
-                self._attempts.failures.pop(COMMIT, None)
-                self._share.done_to = offset
+        try:
+            await outlet.commit(sent, offset)
+        except PromFaustError as error:
+            logger.warning("%s: %s: %s", self._label, self._name, error)
+            self._flush_failure = error, self._attempts.failed(COMMIT, error)[1]
+        else:
+            self._attempts.failures.pop(COMMIT, None)
+            self._share.done_to = offset
 
 
 class _AgainError(Exception):

@@ -23,7 +23,7 @@ class Seen:
     def values(self):
         return [event.value for event in self.events]
 
-    async def wait(self, count, *, seconds=15.0):
+    async def wait(self, count, *, seconds=40.0):
         async def enough():
             return len(self.events) >= count
 

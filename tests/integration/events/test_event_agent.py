@@ -29,7 +29,7 @@ async def committed(prom, topics, agent, topic, ends):
     async def reached():
         return await topics.committed(group_of(prom, agent), topic) == ends
 
-    await eventually(reached)
+    await eventually(reached, seconds=40.0)
 
 
 async def test_an_agent_gets_models_with_key_headers_and_position_from_the_earliest_on(
@@ -145,7 +145,7 @@ async def test_what_a_handler_sends_passes_the_gate_and_is_on_its_topic_when_sen
 
     await topics.send(topic, "k", 1)
     event_agent(topic, handle)
-    await eventually(lambda: has(told, 1))
+    await eventually(lambda: has(told, 1), seconds=40.0)
     assert told == [1]
     (record,) = await topics.read(out)
     assert (record.key, record.value) == (b"k", b'{"name":"a"}')
@@ -171,7 +171,7 @@ async def test_it_is_listed_like_the_others_and_a_stopped_partition_is_shown_as_
         sinks = {sink.name: sink for sink in observer.status().sinks}
         return sinks[agent.name] if sinks[agent.name].stopped else None
 
-    sink = await eventually(stopped)
+    sink = await eventually(stopped, seconds=40.0)
     assert (sink.what, sink.topic, sink.group, sink.lag) == ("events", topic, group_of(prom, agent), 1)
     assert sink.stopped == f"{topic}[3]: it has stopped at offset 0: ValueError('no')"
     assert any(sink.stopped in reason for reason in observer.status().not_ready)
