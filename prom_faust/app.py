@@ -357,8 +357,8 @@ class Prom:
         each event sends once. Events are still *handled* at least once, so this does not cover what the function does
         beside that: writes to a database, calls, messages sent with ``topic.send``. Nor does it cover consumers that
         read uncommitted. Every owned partition has a producer, with the transactional id
-        ``<group>-<topic>-<partition>``: a group, once it has worked so, must not also be given to an agent without
-        it, or be moved back, while these workers run.
+        ``<group>-<topic>-<partition>``. Switch it on or off while no worker of the group runs: one without it is not
+        shut out by it, and shuts nobody out.
 
         Args:
             topic: a declared topic, another Faust topic, or a name.
@@ -415,8 +415,9 @@ class Prom:
 
         Each logical partition has one owner in the group at any time, whatever happens to the workers. A record is
         done when the handler has returned. If it raises, the record and what is behind it in its partition come
-        again after a pause, and the other partitions go on. Records that cannot be read go to ``<topic>.dlq``;
-        nulls, and tombstones of a compacted topic, are skipped.
+        again after a pause, and the other partitions go on. Records that cannot be read go to ``<topic>.dlq``, and
+        so do those over which the handler raises a ``RecordError``; nulls, and tombstones of a compacted topic, are
+        skipped.
 
         Where ``partitions`` is another number than the topic has, or the keys are not at home by jump hash, the
         records pass through an internal topic with that many partitions.

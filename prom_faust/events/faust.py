@@ -77,7 +77,7 @@ def add_event_agent(
         help=fun.__doc__ or "",
         on_error=host.app._on_agent_error,  # noqa: SLF001 - as app.agent() does
     )
-    lane_options = _lane_options(options, settings)
+    lane_options = _lane_options(options, settings, gate.rules.partitions(options.topic) or SLOTS)
     lane = Lane(host.clients, agent, lane_options, graveyard=graveyard, fence=transactions)
     add_lane(host, lane)
     return agent
@@ -97,17 +97,17 @@ def _transactions(
     return Transactions(make, options.group, fenced=fenced)
 
 
-def _lane_options(options: EventOptions, settings: Settings) -> LaneOptions:
-    batch = min(BATCH * options.concurrency, LARGEST_BATCH)
+def _lane_options(options: EventOptions, settings: Settings, partitions: int) -> LaneOptions:
+    batch, slots = min(BATCH * options.concurrency, LARGEST_BATCH), min(partitions, SLOTS)
     return LaneOptions(
         topic=options.topic,
         group=options.group,
         batch=batch,
-        buffer=2 * batch * SLOTS,
+        buffer=2 * batch * slots,
         reset=options.reset,
         drain_timeout=settings.drain_timeout,
         history_interval=settings.history_interval,
-        slots=SLOTS,
+        slots=slots,
     )
 
 
