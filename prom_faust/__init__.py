@@ -6,7 +6,8 @@ Start with :func:`install`; everything public is named here.
 from prom_faust.app import Prom, install
 from prom_faust.assignment.coordinator import PartitionCoordinator
 from prom_faust.assignment.faust import RendezvousAssignor
-from prom_faust.exceptions import PayloadInvalidError
+from prom_faust.events.event import Event
+from prom_faust.exceptions import PayloadInvalidError, RecordError
 from prom_faust.lane.batch import Batch
 from prom_faust.lane.record import Record
 from prom_faust.partitioned.event import PartitionedEvent
@@ -19,6 +20,7 @@ from prom_faust.sink.options import ChangelogOptions, Index
 __all__ = [
     "Batch",
     "ChangelogOptions",
+    "Event",
     "Index",
     "PartitionCoordinator",
     "PartitionedEvent",
@@ -26,6 +28,7 @@ __all__ = [
     "Projection",
     "Prom",
     "Record",
+    "RecordError",
     "RegistryCodec",
     "RegistrySchema",
     "RendezvousAssignor",

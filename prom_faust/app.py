@@ -19,10 +19,15 @@ from prom_faust.cli.faust import register_commands
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.faust import Burial
+from prom_faust.events.agent import EventAgent
+from prom_faust.events.event import EventFun, EventOptions
+from prom_faust.events.faust import add_event_agent
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.agent import BatchAgent, BatchFun, DeliveryAgent
-from prom_faust.lane.faust import Stop
-from prom_faust.lane.service import Lane, LaneOptions
+from prom_faust.lane.failure.policy import OnError, Policy
+from prom_faust.lane.faust import Stop, add_batch_agent
+from prom_faust.lane.options import LaneOptions
+from prom_faust.lane.service import Lane
 from prom_faust.ops.app import install_ops
 from prom_faust.ops.pages import Pages
 from prom_faust.ops.status import TOPIC as STATUS_TOPIC
@@ -267,11 +272,27 @@ class Prom:
         group: str | None = None,
         reset: Literal["earliest", "latest"] = "earliest",
         concurrency: int = 1,
+        on_error: OnError = "retry",
+        attempts: int = 5,
     ) -> Callable[[BatchFun], BatchAgent]:
         """Make an agent that gets batches, each at least once, in order within a partition.
 
         A batch is done when the agent asks for the next one; only then are its offsets committed. If the agent
-        raises, Faust restarts it and the same batch is sent again.
+        raises, Faust restarts it, and the batch is sent again after a pause that grows; ``/ops/sinks`` says why.
+        What comes after some attempts is ``on_error=``'s to say:
+
+        * ``retry``: it is sent again for ever.
+        * ``dead_letter``: it is taken apart, half by half, until the records are found over which the agent raises
+          also when it gets them alone. They go to ``<topic>.dlq``, and nothing else does. The agent sees good
+          records again meanwhile, so what it does must bear to be done twice.
+        * ``stop``: it is taken apart in the same way, and the partition stops at such a record, as a task of Kafka
+          Connect does. The others go on. ``/ops/sinks`` and ``/ops/ready`` say so; a restart, or a rebalance, tries
+          again.
+
+        Errors whose attribute ``retryable`` is True, as that of :class:`~prom_faust.exceptions.UnreachableError`, are
+        no fault of the records: they are tried again whatever the policy is. A ``RecordError`` is the fault of a
+        record, again whatever the policy: that record is found, and dead-lettered, without further attempts. An
+        agent that knows which one it is says ``batch.reject(record, reason)`` and goes on.
 
         Args:
             topic: a declared topic, another Faust topic, or a name.
@@ -281,6 +302,8 @@ class Prom:
             group: the consumer group; ``<app id>.batch:<name>`` by default.
             reset: where a group without committed offsets starts.
             concurrency: how many batches, of different partitions, are worked on at once.
+            on_error: what is done when the agent raises: ``retry``, ``dead_letter`` or ``stop``.
+            attempts: how often a batch, and then a record alone, is tried before the latter two.
 
         Example::
 
@@ -289,20 +312,10 @@ class Prom:
                 async for batch in batches:
                     await store([record.value for record in batch])
         """
-        source = self._source(topic)
+        source, policy = self._source(topic), Policy(on_error, attempts)
 
         def decorate(fun: BatchFun) -> BatchAgent:
             agent_name = name or f"{fun.__module__}.{fun.__qualname__}"
-            if agent_name in self.app.agents:
-                raise ConfigurationError(f"there is an agent {agent_name} already; give name=")
-            agent = BatchAgent(
-                fun,
-                app=self.app,
-                name=agent_name,
-                concurrency=concurrency,
-                help=fun.__doc__ or "",
-                on_error=self.app._on_agent_error,  # noqa: SLF001 - as app.agent() does
-            )
             options = LaneOptions(
                 topic=source,
                 group=group or f"{self.app.conf.id}.batch:{agent_name}",
@@ -311,14 +324,76 @@ class Prom:
                 reset=reset,
                 drain_timeout=self.settings.drain_timeout,
                 history_interval=self.settings.history_interval,
+                policy=policy,
             )
-            lane = Lane(self.clients, agent, options)
-            self.app.agents[agent_name] = agent
-            self.app.service(
-                cast(Any, lane)
-            )  # an instance starts as a class does; Faust types the class only
-            self.lanes[agent_name] = lane
-            return agent
+            return add_batch_agent(self, fun, options, name=agent_name, concurrency=concurrency)
+
+        return decorate
+
+    def event_agent(
+        self,
+        topic: faust.Topic | str,
+        *,
+        name: str | None = None,
+        group: str | None = None,
+        reset: Literal["earliest", "latest"] = "earliest",
+        concurrency: int = 1,
+        on_error: OnError = "retry",
+        attempts: int = 5,
+        allow_empty: bool = False,
+        exactly_once: bool = False,
+    ) -> Callable[[EventFun], EventAgent]:
+        """Make an agent that gets events one at a time, each at least once.
+
+        An event is done when the function has returned; only then is its offset committed. One over which it raises
+        comes again after a pause that grows, and what is behind it waits; ``on_error=`` is as in ``batch_agent``. A
+        record that cannot be read goes to ``<topic>.dlq``, and so does one over which the function raises a
+        ``RecordError``.
+
+        Of one key one event is worked on after the other, in their order; events without a key keep the order of
+        their partition. With ``concurrency=1`` all of a partition's events do.
+
+        With ``exactly_once`` what the function sends with ``event.send``, the dead letters, and the offset are one
+        transaction for each run of events: whatever happens to the worker, a consumer that reads committed sees what
+        each event sends once. Events are still *handled* at least once, so this does not cover what the function does
+        beside that: writes to a database, calls, messages sent with ``topic.send``. Nor does it cover consumers that
+        read uncommitted. Every owned partition has a producer, with the transactional id
+        ``<group>-<topic>-<partition>``. Switch it on or off while no worker of the group runs: one without it is not
+        shut out by it, and shuts nobody out.
+
+        Args:
+            topic: a declared topic, another Faust topic, or a name.
+            name: the agent's name; the function's by default.
+            group: the consumer group; ``<app id>.event:<name>`` by default.
+            reset: where a group without committed offsets starts.
+            concurrency: how many events, of different keys, this process works on at once.
+            on_error: what is done when the function raises: ``retry``, ``dead_letter`` or ``stop``.
+            attempts: how often an event is tried before the latter two.
+            allow_empty: whether nulls, and tombstones of a compacted topic, are events too, with the value None;
+                otherwise they are skipped.
+            exactly_once: whether what is sent with ``event.send`` is done together with the event, or not at all.
+
+        Example::
+
+            @prom.event_agent(orders, concurrency=8, on_error="dead_letter")
+            async def ship(event):
+                await shipping.post(event.key, event.value.address)
+        """
+        source, policy = self._source(topic), Policy(on_error, attempts)
+
+        def decorate(fun: EventFun) -> EventAgent:
+            agent_name = name or f"{fun.__module__}.{fun.__qualname__}"
+            options = EventOptions(
+                topic=source,
+                group=group or f"{self.app.conf.id}.event:{agent_name}",
+                name=agent_name,
+                reset=reset,
+                concurrency=concurrency,
+                policy=policy,
+                allow_empty=allow_empty,
+                exactly_once=exactly_once,
+            )
+            return add_event_agent(self, fun, options, model=lambda: self._model(source))
 
         return decorate
 
@@ -341,8 +416,9 @@ class Prom:
 
         Each logical partition has one owner in the group at any time, whatever happens to the workers. A record is
         done when the handler has returned. If it raises, the record and what is behind it in its partition come
-        again after a pause, and the other partitions go on. Records that cannot be read go to ``<topic>.dlq``;
-        nulls, and tombstones of a compacted topic, are skipped.
+        again after a pause, and the other partitions go on. Records that cannot be read go to ``<topic>.dlq``, and
+        so do those over which the handler raises a ``RecordError``; nulls, and tombstones of a compacted topic, are
+        skipped.
 
         Where ``partitions`` is another number than the topic has, or the keys are not at home by jump hash, the
         records pass through an internal topic with that many partitions.

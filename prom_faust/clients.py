@@ -35,6 +35,7 @@ __all__ = [
     "check_brokers",
     "check_coordinator",
     "close_consumer",
+    "close_producer",
     "ended",
     "heed_offset_errors",
     "join_once",
@@ -205,20 +206,33 @@ class LateProducer:
     async def close(self) -> None:
         """Close it, when Kafka has what it was given; one that failed may be in no state to close cleanly."""
         producer, self._producer = self._producer, None
-        if producer is not None and not await ended(producer.stop(), self._what, self._close_timeout):
-            await self._drop(producer)
+        if producer is not None:
+            await close_producer(producer, what=self._what, timeout=self._close_timeout)
 
     async def drop(self) -> None:
         """Close it, and let nothing that it still has be written."""
         producer, self._producer = self._producer, None
         if producer is not None:
             producer._closed = True  # noqa: SLF001 - stop() would wait for Kafka
-            await self._drop(producer)
+            await _drop(producer, self._what)
 
-    async def _drop(self, producer: AIOKafkaProducer) -> None:
-        # What stop() was cancelled over would live on, and try again for ever.
-        await ended(producer._sender.close(), self._what, DROP_SECONDS)  # noqa: SLF001 - see above
-        await ended(producer.client.close(), self._what, DROP_SECONDS)
+
+async def close_producer(producer: AIOKafkaProducer, *, what: str, timeout: float) -> None:
+    """Stop a producer when Kafka has what it was given; or give it up, and leave nothing of it behind.
+
+    Args:
+        producer: the producer.
+        what: what it is for, in logs.
+        timeout: seconds that this may take.
+    """
+    if not await ended(producer.stop(), what, timeout):
+        await _drop(producer, what)
+
+
+async def _drop(producer: AIOKafkaProducer, what: str) -> None:
+    # What stop() was cancelled over would live on, and try again for ever.
+    await ended(producer._sender.close(), what, DROP_SECONDS)  # noqa: SLF001 - see above
+    await ended(producer.client.close(), what, DROP_SECONDS)
 
 
 async def close_consumer(consumer: AIOKafkaConsumer, *, what: str, timeout: float) -> None:

@@ -27,6 +27,8 @@
     │   └── WriteRejectedError    MongoDB refused it
     ├── DeadLetterError       R   a dead letter could not be published
     ├── RevokedError              a partition was revoked while its batch was in flight
+    │   └── ProducerFencedError   another owner has its transactions, or Kafka has ended them
+    ├── TransactionAbortedError R what a record sends could not be written, and nothing of it was
     ├── AgentCrashedError     R   an agent raised while it had a batch
     ├── NotSettledError       R   a sink has not yet applied what a verification would compare
     └── LocalStackError           the local stack could not do what was asked
@@ -58,6 +60,7 @@ __all__ = [
     "PartitionCountError",
     "PayloadInvalidError",
     "PositionLostError",
+    "ProducerFencedError",
     "PromFaustError",
     "RecordError",
     "RecordKeyError",
@@ -67,6 +70,7 @@ __all__ = [
     "SendRefusedError",
     "TopicError",
     "TopicRecreatedError",
+    "TransactionAbortedError",
     "UnreachableError",
     "VersionError",
     "WebPortError",
@@ -224,6 +228,16 @@ class DeadLetterError(PromFaustError):
 
 class RevokedError(PromFaustError):
     """The partition was revoked: its new owner reads the records again."""
+
+
+class ProducerFencedError(RevokedError):
+    """The transactions of the partition are another owner's, or what became of the last one is not known."""
+
+
+class TransactionAbortedError(PromFaustError):
+    """What records send could not be written; the transaction was aborted, and they come again."""
+
+    retryable = True
 
 
 class AgentCrashedError(PromFaustError):

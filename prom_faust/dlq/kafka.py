@@ -1,15 +1,23 @@
 """Publishing dead letters, awaited: a letter that is not on its topic stops its partition."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Callable, Sequence
 
 from aiokafka.errors import KafkaError
 
 from prom_faust.clients import Clients, LateProducer
-from prom_faust.dlq.envelope import DeadLetter, dlq_topic, encode, value_of
-from prom_faust.exceptions import DeadLetterError
+from prom_faust.dlq.envelope import DeadLetter, dlq_topic, encode, letter_of, value_of
+from prom_faust.exceptions import DeadLetterError, RecordError, TopicError, UnreachableError
+from prom_faust.kafka import ensure_topics
+from prom_faust.lane.record import Record
+from prom_faust.settings import Settings
+from prom_faust.topics import dead_letter_spec
 
-__all__ = ["DeadLetterPublisher"]
+__all__ = ["DeadLetterPublisher", "Graveyard"]
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 500
 CLOSE_SECONDS = 2.0
@@ -63,3 +71,61 @@ class DeadLetterPublisher:
     async def close(self) -> None:
         """Close the producer; the next letter opens another."""
         await self._producer.close()
+
+
+class Graveyard:
+    """Publishes the records that a group cannot read.
+
+    Args:
+        clients: opens the producer.
+        settings: whether topics may be made.
+        group: the letters' consumer.
+        original: gives the record as it was on its own topic; the record itself by default.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        settings: Settings,
+        group: str,
+        original: Callable[[Record], Record] = lambda record: record,
+    ) -> None:
+        self._clients = clients
+        self._settings = settings
+        self._group = group
+        self._original = original
+        self._publisher = DeadLetterPublisher(clients)
+        self._there: set[str] = set()
+
+    async def letter(self, record: Record, error: RecordError) -> DeadLetter:
+        """The letter of a record, whose topic is there.
+
+        Raises:
+            DeadLetterError: it is not, and cannot be made now.
+        """
+        found = self._original(record)
+        letter = letter_of(found, error, consumer=self._group, died_at=time.time_ns() // 1_000_000)
+        topic = dlq_topic(found.topic)
+        try:
+            if topic not in self._there:
+                await ensure_topics(self._clients, [dead_letter_spec(topic)], self._settings)
+                self._there.add(topic)
+        except (TopicError, UnreachableError) as failure:
+            raise DeadLetterError(f"a dead letter could not be published to {topic}: {failure}") from failure
+        logger.warning(
+            "group %s: offset %d of %s[%d] goes to the dead-letter topic: %.300s",
+            *(self._group, found.offset, found.topic, found.partition, error),
+        )
+        return letter
+
+    async def bury(self, record: Record, error: RecordError) -> DeadLetterError | None:
+        """Publish the letter of a record; gives the error with which that failed."""
+        try:
+            letter = await self.letter(record, error)
+        except DeadLetterError as failure:
+            return failure
+        return (await self._publisher.publish([letter]))[0]
+
+    async def close(self) -> None:
+        """Close the producer."""
+        await self._publisher.close()

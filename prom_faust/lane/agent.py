@@ -5,6 +5,7 @@ before is done; when it crashes, the one it had fails, and the lane sends it aga
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ from prom_faust.exceptions import AgentCrashedError, ConfigurationError, Revoked
 from prom_faust.lane.batch import Batch
 
 __all__ = ["BatchAgent", "BatchFun", "Deliveries", "Delivery", "DeliveryAgent"]
+
+logger = logging.getLogger(__name__)
 
 MAX_RESTARTS = 1_000_000.0
 
@@ -49,7 +52,9 @@ class Delivery:
     def fail(self, reason: BaseException) -> None:
         """The agent crashed over the batch."""
         if not self.done.done():
-            self.done.set_exception(AgentCrashedError(f"{type(reason).__name__}: {reason}"))
+            crash = AgentCrashedError(f"{type(reason).__name__}: {reason}")
+            crash.__cause__ = reason
+            self.done.set_exception(crash)
 
     def cancel(self) -> None:
         """Stop the work: the partitions are being revoked, or the worker shuts down."""
@@ -143,25 +148,34 @@ class BatchAgent(DeliveryAgent):
         super().__init__(app=app, name=name, concurrency=concurrency, **kwargs)
 
     async def _run(self, stream: Any) -> None:
-        deliveries = Deliveries(stream)
-        try:
-            await self.batch_fun(deliveries)
-        except BaseException as reason:
-            deliveries.fail(reason)
-            raise
-        if not deliveries.ended:
-            returned = RuntimeError(f"agent {self.name} returned instead of asking for the next batch")
-            deliveries.fail(returned)
-            raise returned
+        iterator = aiter(stream)
+        ended = False
+        while not ended:
+            deliveries = Deliveries(iterator)
+            try:
+                await self.batch_fun(deliveries)
+                ended = deliveries.ended
+                if not ended:
+                    raise RuntimeError(f"agent {self.name} returned instead of asking for the next batch")  # noqa: TRY301
+            except Exception as reason:
+                # Begun again here and not by Faust: its supervisor overlooks who crashes while it restarts others,
+                # for five seconds. Without a batch nobody else would make it pause.
+                if not deliveries.fail(reason):
+                    raise
+                logger.exception("agent %s crashed, and begins again", self.name)
+                if self._on_error is not None:
+                    await self._on_error(self, reason)
+            except BaseException as reason:
+                deliveries.fail(reason)
+                raise
 
 
 class Deliveries:
     """The batches, as the agent's function iterates them: asking for the next one finishes the one before."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, iterator: AsyncIterator[Any]) -> None:
         self.ended = False
-        self._stream = stream
-        self._iterator: AsyncIterator[Any] | None = None
+        self._iterator = iterator
         self._current: Delivery | None = None
 
     def __aiter__(self) -> "Deliveries":
@@ -171,8 +185,6 @@ class Deliveries:
         if self._current is not None:
             self._current.finish()
             self._current = None
-        if self._iterator is None:
-            self._iterator = aiter(self._stream)
         while True:
             try:
                 delivery: Delivery = await anext(self._iterator)
@@ -201,7 +213,8 @@ class Deliveries:
         except RevokedError as error:
             self.fail(error)
 
-    def fail(self, reason: BaseException) -> None:
-        """The current batch is not done: it comes again, here or at its partitions' new owner."""
+    def fail(self, reason: BaseException) -> bool:
+        """The current batch, if there is one, is not done: it comes again, here or at its partitions' new owner."""
         if self._current is not None:
             self._current.fail(reason)
+        return self._current is not None

@@ -1,14 +1,15 @@
 """A batch: records of one or more partitions that are worked on together, and what became of them.
 
 The agent that gets a batch does its work and asks for the next one: that is its promise that everything in the
-batch is done. Two exceptions can be said of it on the way: a record can be held (it comes again with the next
-batch, and nothing at or after it is committed until then), and a partition can be put back whole.
+batch is done. Three exceptions can be said of it on the way: a record can be held (it comes again with the next
+batch, and nothing at or after it is committed until then), a record can be rejected (it is dead-lettered), and a
+partition can be put back whole.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prom_faust.exceptions import PromFaustError, RevokedError
+from prom_faust.exceptions import PromFaustError, RecordError, RevokedError
 from prom_faust.lane.record import Record, TopicPartition
 
 __all__ = ["Batch", "Share", "Token"]
@@ -39,6 +40,7 @@ class Share:
         pause: seconds until then; None where the lane's ``retry_after`` is right.
         done_to: while the agent works: everything of the partition before this offset is done, and may be
             committed before the batch is. None where it says nothing of it.
+        rejected: offset to the error with which a record is dead-lettered, said by the agent.
     """
 
     token: Token
@@ -48,11 +50,20 @@ class Share:
     put_back_from: int | None = None
     pause: float | None = None
     done_to: int | None = None
+    rejected: dict[int, RecordError] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Forget what the agent has said: the share is given to it again."""
         self.held.clear()
+        self.rejected.clear()
         self.put_back = self.put_back_from = self.pause = self.done_to = None
+
+    def adopt(self, part: "Share") -> None:
+        """Take over what was said of a part of it that was given to the agent by itself."""
+        self.held |= part.held
+        if part.put_back is not None:
+            since = part.records[0].offset if part.put_back_from is None else part.put_back_from
+            self.put_back, self.put_back_from, self.pause = part.put_back, since, part.pause
 
 
 class Batch:
@@ -118,6 +129,16 @@ class Batch:
             reason: shown to operators.
         """
         self.shares[TopicPartition(record.topic, record.partition)].held[record.offset] = reason
+
+    def reject(self, record: Record, reason: str | RecordError) -> None:
+        """Let a record go to the dead-letter topic, when the agent asks for the next batch; it is done then.
+
+        Args:
+            record: a record of this batch.
+            reason: goes with it.
+        """
+        error = reason if isinstance(reason, RecordError) else RecordError(reason)
+        self.shares[TopicPartition(record.topic, record.partition)].rejected[record.offset] = error
 
     def held_for(self, record: Record) -> float:
         """Seconds since the record was first held; 0.0 if it never was."""

@@ -1,7 +1,8 @@
 """How a lane reads: its options, as plain values. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from prom_faust.lane.failure.policy import Policy
 from prom_faust.lane.history import Reset
 
 __all__ = ["LaneOptions"]
@@ -33,6 +34,7 @@ class LaneOptions:
         static: whether the app's ``consumer_group_instance_id`` counts here. A static member does not leave.
         strict: whether work waits while no heartbeat of a whole session was answered: others may own the
             partitions by then.
+        policy: what is done with a batch over which the agent raises.
         slots: how many batches, of different partitions, may be in flight; the agent's concurrency by default.
     """
 
@@ -54,4 +56,5 @@ class LaneOptions:
     session_timeout: float | None = None
     static: bool = True
     strict: bool = False
+    policy: Policy = field(default_factory=Policy)
     slots: int | None = None

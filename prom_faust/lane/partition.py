@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from prom_faust.exceptions import PromFaustError
 from prom_faust.lane.batch import Share, Token
+from prom_faust.lane.failure.policy import FOREVER
 from prom_faust.lane.record import Record, record_size
 
 __all__ = ["Partition"]
@@ -58,6 +59,11 @@ class Partition:
         if self.in_flight:
             waiting.append(self._taken_from)
         return min(waiting, default=self.polled_to)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it does not go on by itself: its agent's policy is to stop at a record that it cannot do."""
+        return self._retry_at == FOREVER
 
     @property
     def stuck(self) -> bool:

@@ -16,12 +16,13 @@ from mode import Service
 from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients, close_consumer
+from prom_faust.dlq.kafka import Graveyard
 from prom_faust.exceptions import ConfigurationError, PromFaustError, RevokedError, UnreachableError
 from prom_faust.lane.agent import DeliveryAgent
 from prom_faust.lane.kafka import Committer, LogComparison, PositionStore, kafka_partition
 from prom_faust.lane.membership.kafka import Membership
 from prom_faust.lane.options import LaneOptions
-from prom_faust.lane.ownership.kafka import Ownership, Watcher
+from prom_faust.lane.ownership.kafka import Fence, Ownership, Watcher
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.polling.kafka import Polling
 from prom_faust.lane.record import TopicPartition
@@ -44,6 +45,8 @@ class Lane(Service):
         options: how to read.
         positions: stored positions to compare the log with, or None.
         watcher: is told what is assigned and revoked, or None.
+        graveyard: publishes the records that the agent rejects, or None where it does so itself.
+        fence: shuts former owners out, where the agent commits offsets itself; None where the lane commits them.
 
     Attributes:
         partitions: the partitions that are owned and read.
@@ -58,6 +61,8 @@ class Lane(Service):
         *,
         positions: PositionStore | None = None,
         watcher: Watcher | None = None,
+        graveyard: Graveyard | None = None,
+        fence: Fence | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,6 +76,7 @@ class Lane(Service):
         self.options = options
         self.partitions: dict[TopicPartition, Partition] = {}
         self.committer = Committer(lambda: self.consumer, timeout=options.commit_timeout)
+        self._graveyard = graveyard
         self._membership = Membership(clients, options)
         self._flights = Flights(
             agent,
@@ -79,8 +85,10 @@ class Lane(Service):
             batch=options.batch,
             max_bytes=options.max_bytes,
             retry_after=options.retry_after,
-            done=self.committer.mark,
+            done=self.committer.mark if fence is None else _is_committed,
             leased=self._leased,
+            policy=options.policy,
+            bury=None if graveyard is None else graveyard.bury,
             label=self.label,
         )
         self._ownership = Ownership(
@@ -98,6 +106,7 @@ class Lane(Service):
                 grows=options.grows,
             ),
             watcher=watcher,
+            fence=fence,
             end=self._end_worker,
             crash=self.crash,
             label=self.label,
@@ -110,6 +119,7 @@ class Lane(Service):
             label=self.label,
         )
         self._polled_at = 0.0
+        self._left: KafkaError | None = None
         self._closed = asyncio.Event()
 
     @property
@@ -194,9 +204,12 @@ class Lane(Service):
         if opened.stopped:
             return
         consumer: AIOKafkaConsumer = opened.result
+        self._left = None
         self._ownership.subscribe(consumer, release_timeout=self.agent.app.conf.broker_rebalance_timeout / 2)
         try:
             while not self._stopping:
+                if self._left is not None:
+                    raise self._left
                 self._polled_at = self.loop.time()
                 if await self._polling.poll(consumer):
                     backoff.reset()
@@ -218,6 +231,10 @@ class Lane(Service):
     async def _check_history(self) -> None:
         await self._ownership.check_history()
 
+    def rejoin(self, error: KafkaError) -> None:
+        """Leave the group, and join it anew: what this member knows of its partitions is not to be gone on with."""
+        self._left = error
+
     def _end_worker(self, error: PromFaustError) -> None:
         if not self.crashed:  # another lane may have said it for the whole worker
             self._crash(error)
@@ -231,3 +248,9 @@ class Lane(Service):
                 await self._closed.wait()
         except TimeoutError:
             logger.warning("%s: not drained in time; what is left will be done again", self.label)
+        if self._graveyard is not None:
+            await self._graveyard.close()
+
+
+def _is_committed(name: TopicPartition, offset: int) -> None:
+    """Where the agent commits, there is nothing left to do."""

@@ -6,18 +6,20 @@ of a partition never are.
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from prom_faust.backoff import Backoff
+from prom_faust.exceptions import PromFaustError
 from prom_faust.lane.agent import Delivery, DeliveryAgent
 from prom_faust.lane.batch import Batch, Share
+from prom_faust.lane.failure.policy import Policy
+from prom_faust.lane.failure.tasks import Bury, Flight, FlightPlan
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import TopicPartition
 
 __all__ = ["Flights"]
 
-logger = logging.getLogger(__name__)
+LONGEST_WAIT = 60.0
+"""Seconds until a slot looks again what it has to do, whatever its partitions say."""
 
 
 class Flights:
@@ -32,6 +34,8 @@ class Flights:
         retry_after: seconds until held and put-back records come again.
         done: told how far a partition may be committed.
         leased: see :class:`~prom_faust.lane.batch.Batch`.
+        policy: what is done when the agent raises.
+        bury: publishes dead letters, or None where the agent does so itself.
         label: for logs.
     """
 
@@ -46,6 +50,8 @@ class Flights:
         retry_after: float,
         done: Callable[[TopicPartition, int], None],
         leased: Callable[[], bool],
+        policy: Policy,
+        bury: Bury | None,
         label: str,
     ) -> None:
         self._agent = agent
@@ -55,7 +61,9 @@ class Flights:
         self._retry_after = retry_after
         self._done = done
         self._leased = leased
-        self._label = label
+        self._plan = FlightPlan(
+            policy, bury, trouble=self._trouble, landing=lambda: self._landing, label=label
+        )
         self._slots = [_Slot() for _ in range(slots)]
         self._landing = False
         self._known: list[TopicPartition] = []
@@ -94,7 +102,8 @@ class Flights:
     def _next_ready(self, index: int) -> float:
         now = asyncio.get_running_loop().time()
         times = [partition.ready_at(now) for partition in self.of_slot(index)]
-        return min([at - now for at in times if at is not None and at > now], default=1.0)
+        waits = [at - now for at in times if at is not None and at > now]
+        return min(*waits, LONGEST_WAIT) if waits else 1.0
 
     def _assemble(self, index: int) -> dict[TopicPartition, Share]:
         now = asyncio.get_running_loop().time()
@@ -128,11 +137,9 @@ class Flights:
         shares: dict[TopicPartition, Share],
         held_since: Mapping[tuple[TopicPartition, int], float],
     ) -> None:
-        """See one batch through the agent, however often the agent crashes over it, or until it is revoked."""
-        backoff = Backoff()
-        while all(share.token.valid for share in shares.values()):
-            for share in shares.values():
-                share.clear()
+        """See one batch through the agent, whatever that does with it, or until it is revoked."""
+
+        async def give(shares: Mapping[TopicPartition, Share]) -> Delivery:
             batch = Batch(
                 shares,
                 held_since=held_since,
@@ -143,26 +150,23 @@ class Flights:
             slot.delivery = Delivery(batch)
             await self._agent.deliver(slot.delivery)
             await asyncio.wait([slot.delivery.done])
-            if slot.delivery.done.cancelled():
-                return
-            error = slot.delivery.done.exception()
-            if error is None:
-                self._settle(batch)
-                return
-            if not all(share.token.valid for share in shares.values()):
-                return
-            delay = backoff.next()
-            logger.warning("%s: %s; the batch is sent again in %.1f s", self._label, error, delay)
-            batch.waiting = True
-            await asyncio.sleep(delay)
+            return slot.delivery
 
-    def _settle(self, batch: Batch) -> None:
+        if await Flight(self._plan, give).complete(shares):
+            self._settle(shares)
+
+    def _settle(self, shares: Mapping[TopicPartition, Share]) -> None:
         now = asyncio.get_running_loop().time()
-        for name, share in batch.shares.items():
+        for name, share in shares.items():
             if not share.token.valid:
                 continue
             offset = self._partitions[name].settle(share, now=now, retry_after=self._retry_after)
             self._done(name, offset)
+
+    def _trouble(self, shares: Mapping[TopicPartition, Share], error: PromFaustError) -> None:
+        for name, share in shares.items():
+            if share.token.valid:
+                self._partitions[name].error = error
 
     def wake(self) -> None:
         """There is something to do."""

@@ -4,7 +4,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +12,8 @@ import faust
 
 from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.assignment.identity import worker_identity
+from prom_faust.events.agent import EventAgent
+from prom_faust.lane.partition import Partition
 from prom_faust.lane.polling.kafka import DRY_POLLS
 from prom_faust.lane.record import TopicPartition
 from prom_faust.lane.service import Lane
@@ -115,6 +117,8 @@ class Observer:
     def _kind(self, name: str) -> str:
         """A partitioned consumer may have two lanes: one that sends records to their partitions, and its own."""
         lanes = self.prom.lanes
+        if isinstance(lanes[name].agent, EventAgent):
+            return "events"
         last = lanes.get(name.removesuffix(".repartition"), lanes[name])
         return "partitioned" if isinstance(last.agent, RecordAgent) else "batches"
 
@@ -200,9 +204,15 @@ def _sink(name: str, what: str, lane: Lane, projection: Projection | None) -> Si
         in_flight=lane.in_flight,
         buffered=sum(partition.buffered for partition in owned.values()),
         waiting=waiting,
-        stopped=str(lane.crash_reason) if lane.crashed else None,
+        stopped=str(lane.crash_reason) if lane.crashed else _stops(owned),
         counts={} if projection is None else _counts(projection),
     )
+
+
+def _stops(owned: Mapping[TopicPartition, Partition]) -> str | None:
+    """Why partitions have stopped at a record; None where none has."""
+    stops = [f"{name}: {partition.error}" for name, partition in sorted(owned.items()) if partition.stopped]
+    return "; ".join(stops) or None
 
 
 def _partition(lane: Lane, name: TopicPartition) -> SinkPartition:

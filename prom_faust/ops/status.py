@@ -77,7 +77,8 @@ class GroupStatus:
 
     Attributes:
         group: the group's id.
-        what: what the worker does in it: ``streams`` (Faust's agents), ``sink``, ``batches`` or ``partitioned``.
+        what: what the worker does in it: ``streams`` (Faust's agents), ``sink``, ``batches``,
+            ``events`` or ``partitioned``.
         name: whom the partitions are for: the app, or an agent.
         member: the worker's name in it.
         protocol: what the group assigns by; empty where that is not known.
@@ -127,11 +128,11 @@ class SinkPartition:
 
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """A lane: a projection, a batch agent, or a partitioned consumer.
+    """A lane: a projection, a batch agent, an event agent, or a partitioned consumer.
 
     Attributes:
         name: the collection, or the agent.
-        what: ``projection``, ``batches`` or ``partitioned``.
+        what: ``projection``, ``batches``, ``events`` or ``partitioned``.
         topic: what it reads.
         group: its consumer group.
         partitions: those that the worker owns.

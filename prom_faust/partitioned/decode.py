@@ -28,6 +28,8 @@ class Reader:
         model: the pydantic model of its values, where it has no schema.
         compacted: whether it is compacted, so that it has tombstones.
         key_of: where a payload carries its key; None for the record key.
+        allow_empty: whether there is an event, without a value, where there is nothing to handle.
+        make: makes an event of its fields.
     """
 
     def __init__(
@@ -38,12 +40,16 @@ class Reader:
         model: Callable[[], type[BaseModel] | None] = lambda: None,
         compacted: Callable[[], bool] = lambda: False,
         key_of: KeyOf | None = None,
+        allow_empty: bool = False,
+        make: Callable[..., PartitionedEvent] = PartitionedEvent,
     ) -> None:
         self.topic = topic
         self._registry = registry
         self._model = model
         self._compacted = compacted
         self._key_of = key_of
+        self._allow_empty = allow_empty
+        self._make = make
 
     def is_empty(self, record: Record) -> bool:
         """Whether there is nothing to handle: a null, or a tombstone of a compacted topic."""
@@ -67,11 +73,12 @@ class Reader:
         Raises:
             RecordError: it cannot be read.
         """
-        if self.is_empty(record):
+        empty = self.is_empty(record)
+        if empty and not self._allow_empty:
             return None
-        value = self._value(record)
+        value = None if empty else self._value(record)
         key = self._key(record, value)
-        return _event(record, key, value, record.partition if partition is None else partition(key))
+        return self._event(record, key, value, record.partition if partition is None else partition(key))
 
     def repartitioned_event(self, record: Record) -> PartitionedEvent:
         """The event of a record that came through a repartition topic, whose partitions are the logical ones.
@@ -80,7 +87,7 @@ class Reader:
             RecordError: it cannot be read.
         """
         found, key = original(record, self.topic)
-        return _event(found, key, self._value(found), record.partition)
+        return self._event(found, key, self._value(found), record.partition)
 
     def _value(self, record: Record) -> Any:
         schema_version(record.headers)
@@ -117,14 +124,13 @@ class Reader:
             return str(found)
         raise KeyMismatchError(f"a key must be str, bytes or int, not {found!r:.80}")
 
-
-def _event(record: Record, key: str, value: Any, partition: int) -> PartitionedEvent:
-    return PartitionedEvent(
-        key=key,
-        value=value,
-        partition=partition,
-        headers={name: data or b"" for name, data in record.headers},
-        timestamp=record.timestamp,
-        source=TopicPartition(record.topic, record.partition),
-        offset=record.offset,
-    )
+    def _event(self, record: Record, key: str, value: Any, partition: int) -> PartitionedEvent:
+        return self._make(
+            key=key,
+            value=value,
+            partition=partition,
+            headers={name: data or b"" for name, data in record.headers},
+            timestamp=record.timestamp,
+            source=TopicPartition(record.topic, record.partition),
+            offset=record.offset,
+        )

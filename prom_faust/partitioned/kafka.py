@@ -1,82 +1,27 @@
-"""The first stage: records to the partitions of a repartition topic; and dead letters, from either stage."""
+"""The first stage: records to the partitions of a repartition topic."""
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from prom_faust.clients import Clients, LateProducer
-from prom_faust.dlq.envelope import dlq_topic, letter_of
-from prom_faust.dlq.kafka import DeadLetterPublisher
-from prom_faust.exceptions import (
-    DeadLetterError,
-    PromFaustError,
-    RecordError,
-    TopicError,
-    UnreachableError,
-)
-from prom_faust.kafka import ensure_topics
+from prom_faust.dlq.kafka import Graveyard
+from prom_faust.exceptions import DeadLetterError, PromFaustError, RecordError, UnreachableError
 from prom_faust.lane.batch import Batch, Share
 from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.partitioned.decode import Reader
 from prom_faust.partitioned.source import carried
 from prom_faust.routing.hashing import partition_of
-from prom_faust.settings import Settings
-from prom_faust.topics import dead_letter_spec
 
-__all__ = ["Graveyard", "Repartitioner"]
+__all__ = ["Repartitioner"]
 
 logger = logging.getLogger(__name__)
 
 SEND_SECONDS = 20.0
 """How long the records of one partition may take until all replicas have them."""
-
-
-class Graveyard:
-    """Publishes the records that a group cannot read.
-
-    Args:
-        clients: opens the producer.
-        settings: whether topics may be made.
-        group: the letters' consumer.
-        original: gives the record as it was on its own topic.
-    """
-
-    def __init__(
-        self, clients: Clients, settings: Settings, group: str, original: Callable[[Record], Record]
-    ) -> None:
-        self._clients = clients
-        self._settings = settings
-        self._group = group
-        self._original = original
-        self._publisher = DeadLetterPublisher(clients)
-        self._there: set[str] = set()
-
-    async def bury(self, record: Record, error: RecordError) -> DeadLetterError | None:
-        """Publish the letter of a record; gives the error with which that failed."""
-        found = self._original(record)
-        letter = letter_of(found, error, consumer=self._group, died_at=time.time_ns() // 1_000_000)
-        topic = dlq_topic(found.topic)
-        try:
-            if topic not in self._there:
-                await ensure_topics(self._clients, [dead_letter_spec(topic)], self._settings)
-                self._there.add(topic)
-        except (TopicError, UnreachableError) as failure:
-            return DeadLetterError(f"a dead letter could not be published to {topic}: {failure}")
-        failed = (await self._publisher.publish([letter]))[0]
-        if failed is None:
-            logger.warning(
-                "group %s: offset %d of %s[%d] is on the dead-letter topic: %.300s",
-                *(self._group, found.offset, found.topic, found.partition, error),
-            )
-        return failed
-
-    async def close(self) -> None:
-        """Close the producer."""
-        await self._publisher.close()
 
 
 class Repartitioner:

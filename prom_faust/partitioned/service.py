@@ -10,6 +10,7 @@ from mode import Service
 
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import dlq_topic
+from prom_faust.dlq.kafka import Graveyard
 from prom_faust.exceptions import DecodeError
 from prom_faust.kafka import ensure_topics
 from prom_faust.lane.agent import BatchAgent, Deliveries
@@ -17,10 +18,10 @@ from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.ownership.kafka import Watcher
 from prom_faust.lane.record import Record
 from prom_faust.lane.service import Lane
-from prom_faust.partitioned.agent import Decode, Handle, RecordAgent
+from prom_faust.partitioned.agent import Decode, Handle, RecordAgent, record_steps
 from prom_faust.partitioned.decode import Reader
 from prom_faust.partitioned.event import Handler, PartitionedEvent
-from prom_faust.partitioned.kafka import Graveyard, Repartitioner
+from prom_faust.partitioned.kafka import Repartitioner
 from prom_faust.partitioned.options import PartitionedOptions, repartition_spec
 from prom_faust.partitioned.source import original
 from prom_faust.settings import Settings
@@ -124,9 +125,8 @@ class Subscription(Service):
         else:
             lane_options = plan.lane_options(options.topic, plan.spec.partitions, reset="latest")
             decode = decode or plan.reader.event
-        agent = RecordAgent(
-            decode, handle, self._graveyard.bury, app=plan.app, name=plan.name, **_agent_options(plan.app)
-        )
+        steps = record_steps(decode, handle, self._graveyard.bury)
+        agent = RecordAgent(steps, app=plan.app, name=plan.name, **_agent_options(plan.app))
         self.lanes.append(Lane(clients, agent, lane_options, watcher=watcher))
 
     def _first_stage(self, topic: str) -> Lane:

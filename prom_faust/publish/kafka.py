@@ -22,6 +22,7 @@ from prom_faust.publish.rules import Rules
 from prom_faust.routing.hashing import Routing, partition_of
 from prom_faust.routing.kafka import default_partition
 from prom_faust.routing.key import stand_in
+from prom_faust.schema.header import pairs
 
 __all__ = ["install_transport", "routed_partition"]
 
@@ -86,6 +87,28 @@ class RoutedKafkaProducer(AIOKafkaProducer):  # type: ignore[misc] # aiokafka is
                 routed_partition(routing, serialized_key, serialized_value, len(known)) if known else None
             )
         return int(super()._partition(topic, partition, key, value, serialized_key, serialized_value))
+
+
+class GatedKafkaProducer(RoutedKafkaProducer):
+    """A routed producer that is used without Faust's around it: it has the gate itself."""
+
+    gate: Gate
+
+    async def send(
+        self,
+        topic: str,
+        value: bytes | None = None,
+        key: bytes | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Any = None,
+    ) -> asyncio.Future[Any]:
+        """Send, if the record may pass."""
+        value, found = self.gate.admit(topic, key, value, headers)
+        sent: asyncio.Future[Any] = await super().send(
+            topic, value, key, partition, timestamp_ms, pairs(found)
+        )
+        return sent
 
 
 class GatedProducer(driver.Producer):
@@ -167,6 +190,17 @@ class GatedProducer(driver.Producer):
     @property
     def _producer_type(self) -> type[AIOKafkaProducer]:
         return type("KafkaProducer", (RoutedKafkaProducer,), {"rules": self.rules})
+
+    def transactional(self, transactional_id: str, **settings: Any) -> AIOKafkaProducer:
+        """A producer of transactions, which has yet to be started; nothing leaves it that the gate has not let pass.
+
+        Args:
+            transactional_id: as soon as one is started, no other one of this id can send any more.
+            **settings: aiokafka's, beside those of the app.
+        """
+        cls = type("TransactionalProducer", (GatedKafkaProducer,), {"rules": self.rules, "gate": self.gate})
+        common = {**self._settings_default(), **self._settings_auth(), "acks": "all"}
+        return cls(**{**common, "transactional_id": transactional_id, **settings})
 
     def create_threaded_producer(self) -> driver.ThreadedProducer:
         """The producer of a thread of its own; what it gets has passed ``send_soon``."""

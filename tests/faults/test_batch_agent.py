@@ -1,9 +1,14 @@
 """``@prom.batch_agent`` under ``faust worker``: at least once, in order, whatever the agent does."""
 
+import json
 import time
+import urllib.request
+from urllib.error import HTTPError
 
 import pytest
 
+from prom_faust.dlq.envelope import decode
+from prom_faust.local import free_port
 from tests.support.worker import FaustWorker
 
 
@@ -51,3 +56,57 @@ async def test_after_kill_9_only_what_was_not_committed_comes_again(setup, topic
             second.stop()
     assert set(lines(out)) == {(p, o) for p, end in (await topics.ends(topic)).items() for o in range(end)}
     assert len(lines(out)) <= 2_000 + before + 200
+
+
+@pytest.fixture
+async def numbers(kafka, topics, unique, tmp_path):
+    """A hundred records on two of four partitions, and a worker's environment."""
+    topic = await topics.create(unique, 4, **{"cleanup.policy": "delete"})
+    for number in range(100):
+        await topics.send(topic, "k", b"%d" % number, partition=number % 2)
+    return topic, {"KAFKA_URL": kafka.url, "TOPIC": topic, "OUT": str(tmp_path / "out")}
+
+
+async def letters(topics, topic):
+    return [decode(record).record.value for record in await topics.read(f"{topic}.dlq")]
+
+
+async def test_the_records_over_which_it_raises_are_dead_lettered_and_no_others(numbers, topics, tmp_path):
+    topic, env = numbers
+    with FaustWorker(
+        "tests.faults.policy_app", tmp_path / "log", {**env, "ON_ERROR": "dead_letter"}
+    ) as worker:
+        wait_for(tmp_path / "out", 97)
+        worker.stop()
+    assert sorted(await letters(topics, topic)) == [b"13", b"14", b"20", b"77"]
+    assert {(n % 2, n // 2) for n in range(100)} - set(lines(tmp_path / "out")) == {(1, 6), (0, 7), (1, 38)}
+    assert await topics.committed(f"{topic}.copy", topic) == {0: 50, 1: 50, 2: 0, 3: 0}
+
+
+def ready(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ops/ready", timeout=5) as response:
+            return json.load(response)
+    except HTTPError as error:
+        return json.load(error)
+    except OSError as error:
+        return {"reasons": [repr(error)]}
+
+
+async def test_stop_stops_the_partitions_of_bad_records_and_the_worker_says_that_it_is_not_ready(
+    numbers, topics, tmp_path
+):
+    topic, env = numbers
+    port = free_port()
+    env = {**env, "ON_ERROR": "stop"}
+    with FaustWorker("tests.faults.policy_app", tmp_path / "log", env, web_port=port) as worker:
+        wait_for(tmp_path / "out", 13)
+        await topics.send(topic, "k", b"200", partition=2)
+        wait_for(tmp_path / "out", 14)
+        deadline = time.monotonic() + 20.0
+        while f"{topic}[1]: it has stopped at offset 6" not in str(said := ready(port)):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.1)
+        worker.stop()
+    assert await letters(topics, topic) == []
+    assert await topics.committed(f"{topic}.copy", topic) == {0: 7, 1: 6, 2: 1, 3: 0}

@@ -20,7 +20,7 @@ from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import TopicPartition
 from prom_faust.lane.tasks import Flights
 
-__all__ = ["Ownership", "Watcher"]
+__all__ = ["Fence", "Ownership", "Watcher"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,22 @@ class Watcher(Protocol):
         ...
 
 
+class Fence(Protocol):
+    """Shuts former owners out, where offsets are committed by something else than the group's member."""
+
+    async def open(self, names: Sequence[TopicPartition]) -> None:
+        """From here on no former owner commits an offset of these; their committed offsets are read after this.
+
+        Raises:
+            KafkaError: Kafka does not answer.
+        """
+        ...
+
+    async def close(self) -> None:
+        """The partitions are given back."""
+        ...
+
+
 class Ownership:
     """What the lane owns.
 
@@ -48,6 +64,7 @@ class Ownership:
         membership: of the group.
         logs: compares the logs with what is stored.
         watcher: is told, or None.
+        fence: shuts former owners out, or None where the group does so.
         end: ends the worker with an error.
         crash: ends the worker with what nobody has thought of.
         label: for logs.
@@ -66,6 +83,7 @@ class Ownership:
         membership: Membership,
         logs: LogComparison,
         watcher: Watcher | None,
+        fence: Fence | None,
         end: Callable[[PromFaustError], None],
         crash: Callable[[BaseException], Awaitable[None]],
         label: str,
@@ -78,6 +96,7 @@ class Ownership:
         self._membership = membership
         self._logs = logs
         self._watcher = watcher
+        self._fence = fence
         self._end = end
         self._crash = crash
         self._label = label
@@ -127,6 +146,8 @@ class Ownership:
         consumer = self.consumer
         if consumer is None or not names:
             return
+        if self._fence is not None:
+            await self._fence.open(names)
         logs = await self._logs.compare(consumer, names)
         # Partitions that were added to a group that reads already are new: nothing of them may be skipped.
         known = any(log.committed is not None for log in logs.values())
@@ -180,6 +201,8 @@ class Ownership:
         finally:
             self._committer.forget()
             self._partitions.clear()
+            if self._fence is not None:
+                await self._fence.close()
 
     async def _tell_revoked(self, timeout: float) -> None:
         told, self._told = self._told, []

@@ -1,0 +1,1 @@
+"""Sending: what the handler of an event sends, on its way to a producer."""

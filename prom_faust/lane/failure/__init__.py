@@ -1,0 +1,1 @@
+"""Failure: what becomes of records over which an agent raises."""
