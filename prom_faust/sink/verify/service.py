@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError
 from bson.raw_bson import RawBSONDocument
@@ -24,7 +24,6 @@ from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.routing.hashing import left_behind
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.event import Key
-from prom_faust.sink.faust import Projection
 from prom_faust.sink.order import OFFSET_BITS, position_of
 from prom_faust.sink.verify.compare import Facts, Finding, differing_fields, judge, place_of, source_of
 from prom_faust.sink.verify.entry import DEAD, POISON, entry_of, entry_of_letter
@@ -32,6 +31,9 @@ from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.mongo import Documents, decode_body, same_bytes
 from prom_faust.sink.verify.report import WRONG, Difference, Kind, Progress, Report
 from prom_faust.sink.verify.spill import Spill
+
+if TYPE_CHECKING:
+    from prom_faust.sink.faust import Projection
 
 __all__ = ["verify"]
 
@@ -50,7 +52,7 @@ OLD_COPY = (
 )
 
 
-async def verify(projection: Projection, *, wait: float = 30.0, progress: Progress | None = None) -> Report:
+async def verify(projection: "Projection", *, wait: float = 30.0, progress: Progress | None = None) -> Report:
     """Compare a projection's collection with the fold of its topic. Nothing is changed.
 
     Args:
@@ -80,7 +82,7 @@ class _Verification:
     """One run. The log has been read up to ``_read_to``, the letters up to ``_letters_to``."""
 
     def __init__(
-        self, projection: Projection, spill: Spill, log: LogReader, *, wait: float, progress: Progress
+        self, projection: "Projection", spill: Spill, log: LogReader, *, wait: float, progress: Progress
     ) -> None:
         self._projection = projection
         self._options = projection.options
