@@ -130,9 +130,12 @@ class Resync:
             run.doubtful.add(name)
 
     async def _wait(self, run: _Run, ends: Mapping[TopicPartition, int]) -> None:
-        """Wait until the lane has applied all that may have taken the place of what was read."""
+        """Wait until the lane has applied all that may have taken the place of what was read.
+
+        Not where it holds records: the unique value that one waits for may be that of a document which has to go.
+        """
         for name, end in ends.items():
-            while await self._lane.applied(name) < end:
+            while await self._lane.applied(name) < end and not self._lane.partitions[name].held_since:
                 await asyncio.sleep(POLL_SECONDS)
                 self._check(run)
 
