@@ -134,14 +134,14 @@ class _Verification:
 
     async def _open(self) -> None:
         """Find the partitions, and make sure that the log is the one that the sink has read."""
+        stored = await self._projection.collection.load_positions(self._options.topic)
         partitions = await self._log.partitions(self._options.topic)
         if not partitions:
             raise TopicError(f"there is no topic {self._options.topic}")
         self._read_to = await self._log.begins(partitions)
-        await self._check_history()
+        await self._check_history(stored)
 
-    async def _check_history(self) -> None:
-        stored = await self._projection.collection.load_positions(self._options.topic)
+    async def _check_history(self, stored: Mapping[int, Position]) -> None:
         partitions = list(self._read_to)
         begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
         anchors = {
@@ -364,7 +364,7 @@ class _Verification:
         """
         projection = self._projection
         until = time.monotonic() + projection.fence_delay - projection.settings.write_deadline - FENCE_MARGIN
-        await self._check_history()
+        await self._check_history(await projection.collection.load_positions(self._options.topic))
         await self._read_on()
         documents = await self._documents.read(keys)
         ends = await self._log.ends(list(self._read_to))
