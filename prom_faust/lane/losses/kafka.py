@@ -16,7 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from prom_faust.clients import Clients
-from prom_faust.lane.freshness import Freshness, Synced, delete_window
+from prom_faust.lane.freshness import LEAST_WINDOW, Freshness, Synced, delete_window
 from prom_faust.lane.history import LogState, Position, freshness_of
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import TopicPartition
@@ -79,12 +79,14 @@ class Losses:
         self._store = store
         self._freshness: dict[TopicPartition, Freshness] = {}
         self._window: int | None = None
-        self._config_until = -math.inf
+        self._config_until: float | None = None
 
     @property
     def interval(self) -> float:
-        """Seconds that may be between two looks at most."""
-        return math.inf if self._window is None else self._window / LOOKS / 1000
+        """Seconds that may be between two looks at most; the least until the topic's settings are known."""
+        if self._store is None or (self._config_until is not None and self._window is None):
+            return math.inf
+        return (self._window or LEAST_WINDOW) / LOOKS / 1000
 
     async def look(
         self,
@@ -169,7 +171,7 @@ class Losses:
 
     async def _ask_window(self) -> int | None:
         now = asyncio.get_running_loop().time()
-        if now >= self._config_until:
+        if self._config_until is None or now >= self._config_until:
             self._window = delete_window(await _topic_config(self._clients, self._topic))
             self._config_until = now + CONFIG_SECONDS
         return self._window

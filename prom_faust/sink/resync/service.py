@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prom_faust.exceptions import RevokedError
-from prom_faust.lane.batch import Token
+from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.lane.service import Lane
 from prom_faust.sink.decode import decoder
@@ -39,13 +39,13 @@ class _Run:
     """One run over some partitions.
 
     Attributes:
-        tokens: ownership of each.
+        partitions: as the lane had each of them when this began.
         since: since when each may hold deleted keys, in ms since the epoch.
         until: the log's end of each when the reading began; documents of later records are not looked at.
         doubtful: partitions with keys that cannot be read now, and perhaps once could.
     """
 
-    tokens: Mapping[TopicPartition, Token]
+    partitions: Mapping[TopicPartition, Partition]
     since: Mapping[TopicPartition, int]
     until: dict[TopicPartition, int] = field(default_factory=dict)
     doubtful: set[TopicPartition] = field(default_factory=set)
@@ -90,7 +90,7 @@ class Resync:
 
     async def _begin(self) -> _Run:
         positions = await self._collection.load_positions(self._options.topic)
-        tokens: dict[TopicPartition, Token] = {}
+        partitions: dict[TopicPartition, Partition] = {}
         since: dict[TopicPartition, int] = {}
         for name, partition in self._lane.partitions.items():
             position = positions.get(name.partition)
@@ -98,11 +98,11 @@ class Resync:
                 if position.lost_since is None:
                     self._lane.losses.found(name)
                 else:
-                    tokens[name], since[name] = partition.token, position.lost_since
-        return _Run(tokens, since)
+                    partitions[name], since[name] = partition, position.lost_since
+        return _Run(partitions, since)
 
     def _check(self, run: _Run) -> None:
-        if self._lane.crashed or not all(token.valid for token in run.tokens.values()):
+        if self._lane.crashed or not all(each.token.valid for each in run.partitions.values()):
             raise RevokedError("partitions were revoked while their keys were read again")
 
     # -- mark ------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ class Resync:
         Not where it holds records: the unique value that one waits for may be that of a document which has to go.
         """
         for name, end in ends.items():
-            while await self._lane.applied(name) < end and not self._lane.partitions[name].held_since:
+            while await self._lane.applied(name) < end and not run.partitions[name].held_since:
                 await asyncio.sleep(POLL_SECONDS)
                 self._check(run)
 
