@@ -43,13 +43,25 @@ def sink() -> None:
     help="Seconds to wait until the sink has applied what is on the topic now.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--repair", is_flag=True, help="Mend what differs, and look at it again.")
+@click.option("--yes", is_flag=True, help="Do not ask before a repair.")
 @click.pass_context
-def verify_command(context: click.Context, name: str, wait: float, as_json: bool) -> None:
+def verify_command(
+    context: click.Context, name: str, wait: float, as_json: bool, repair: bool, yes: bool
+) -> None:
     """Compare the collection NAME with its topic, record by record.
 
     The worker may run meanwhile. Exit code 0: they agree; 1: they differ; 2: it could not be found out.
+
+    With --repair, missing and different documents are written from their records, and those that no record explains
+    are removed, each only if no worker has changed it since. What the projection has not written is only named. The
+    exit code and all figures are those after the repair.
     """
-    report = _run(context, name, lambda projection: _verify(projection, wait))
+    if repair and not yes:
+        if not sys.stdin.isatty():
+            fail(context, "this writes to the collection: say --yes, or run it in a terminal")
+        click.confirm(f"Mend the documents of the collection {name} that differ from its topic?", abort=True)
+    report = _run(context, name, lambda projection: _verify(projection, wait, repair=repair))
     if wants_json(context, flag=as_json):
         click.echo(json.dumps(report.as_json()))
     else:
@@ -57,9 +69,9 @@ def verify_command(context: click.Context, name: str, wait: float, as_json: bool
     context.exit(0 if report.clean else 1)
 
 
-async def _verify(projection: Projection, wait: float) -> Report:
+async def _verify(projection: Projection, wait: float, *, repair: bool) -> Report:
     with progress_bar() as progress:
-        return await verify(projection, wait=wait, progress=progress)
+        return await verify(projection, wait=wait, repair=repair, progress=progress)
 
 
 @sink.command("rebuild")
@@ -164,6 +176,8 @@ def _figures(report: Report) -> list[tuple[str, str]]:
         ),
         (report.moving, "moving: they changed all the while"),
         (report.markers, "delete markers standing"),
+        *([(report.written, "written by the repair")] if report.written else []),
+        *([(report.removed, "removed by the repair")] if report.removed else []),
     ]
     rate = f"seconds, {report.records_per_second:,.0f} records/s"
     return [*((f"{number:,}", text) for number, text in counted), (f"{report.seconds:.1f}", rate)]

@@ -14,9 +14,18 @@ from prom_faust.exceptions import (
     PartitionCountError,
     TopicRecreatedError,
 )
+from prom_faust.lane.freshness import Freshness, Synced
 from prom_faust.lane.record import TopicPartition
 
-__all__ = ["LogState", "Position", "Reset", "check_history", "has_grown", "start_offset"]
+__all__ = [
+    "LogState",
+    "Position",
+    "Reset",
+    "check_history",
+    "freshness_of",
+    "has_grown",
+    "start_offset",
+]
 
 Reset = Literal["earliest", "latest"]
 
@@ -31,6 +40,8 @@ class Position:
         last_offset: the last applied record's offset, or None before the first.
         last_timestamp: its timestamp in milliseconds.
         partitions: how many partitions the topic had.
+        synced: up to where no delete can have been missed; None where an older version stored the position.
+        lost_since: since when deletes may have been missed, in ms since the epoch; None while none can have been.
     """
 
     applied: int
@@ -38,6 +49,8 @@ class Position:
     last_offset: int | None = None
     last_timestamp: int | None = None
     partitions: int = 0
+    synced: Synced | None = None
+    lost_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ class LogState:
         partitions: how many partitions the topic has.
         last_timestamp: the timestamp of the record at the stored ``last_offset``; None where the cleaner took it.
         applied: the stored applied offset, or None where nothing is stored.
+        at: a time before the broker was asked, in ms since the epoch.
     """
 
     begin: int
@@ -59,6 +73,7 @@ class LogState:
     partitions: int
     last_timestamp: int | None = None
     applied: int | None = None
+    at: int = 0
 
 
 def check_history(
@@ -123,6 +138,13 @@ def _recreated(log: LogState, stored: Position | None) -> str | None:
             f"the one applied had {stored.last_timestamp}"
         )
     return None
+
+
+def freshness_of(log: LogState, stored: Position) -> Freshness:
+    """How fresh a partition is that is about to be read from its stored position."""
+    if stored.applied >= log.end:
+        return Freshness(Synced(log.at, log.end))
+    return Freshness(stored.synced or Synced(log.at, stored.applied))
 
 
 def start_offset(log: LogState, reset: Reset) -> int:

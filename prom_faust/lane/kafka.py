@@ -18,7 +18,9 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 
 from prom_faust.clients import Clients, check_coordinator
 from prom_faust.exceptions import LostHistoryError, PositionLostError, UnreachableError
+from prom_faust.lane.freshness import Synced
 from prom_faust.lane.history import LogState, Position, check_history, has_grown
+from prom_faust.lane.losses.kafka import Losses, LossStore
 from prom_faust.lane.record import TopicPartition
 
 __all__ = [
@@ -41,7 +43,7 @@ CONFIRM_SECONDS = (0.5, 1.5)
 """The pauses between looks at a log that is not as it was left."""
 
 
-class PositionStore(Protocol):
+class PositionStore(LossStore, Protocol):
     """Where applied positions are stored beside the data."""
 
     async def load_positions(self, topic: str) -> Mapping[int, Position]:
@@ -77,6 +79,7 @@ async def log_states(
     theirs = [kafka_partition(partition) for partition in wanted]
     if not theirs:
         return {}
+    at = _milliseconds()
     # What grows is read after what must not exceed it: under steady input a commit overtakes an older end.
     committed = await committed_offsets(consumer, wanted)
     begins = await consumer.beginning_offsets(theirs)
@@ -103,6 +106,7 @@ async def log_states(
             partitions=_partition_count(consumer, partition.topic),
             last_timestamp=timestamps.get(partition),
             applied=stored[partition.partition].applied if partition.partition in stored else None,
+            at=at,
         )
         for partition in wanted
     }
@@ -190,6 +194,7 @@ class LogComparison:
         topic: the topic.
         group: the consumer group.
         positions: where positions are stored, or None.
+        losses: sees which deletes may have been missed.
         rebuild: gives what an operator should do about lost history.
         grows: whether more partitions keep the order of each key's records.
     """
@@ -201,6 +206,7 @@ class LogComparison:
         topic: str,
         group: str,
         positions: PositionStore | None,
+        losses: Losses,
         rebuild: Callable[[], str],
         grows: bool = False,
     ) -> None:
@@ -208,6 +214,7 @@ class LogComparison:
         self._topic = topic
         self._group = group
         self._positions = positions
+        self._losses = losses
         self._rebuild = rebuild
         self._grows = grows
         self._known_count = 0
@@ -260,6 +267,8 @@ class LogComparison:
                     f"beside the data: the database was emptied. {self._rebuild()}"
                 )
         await self._adopt_growth(logs, stored)
+        # Last: a log that is another one has lost nothing.
+        await self._losses.look(consumer, logs, stored)
         return logs
 
     async def _adopt_growth(
@@ -284,7 +293,7 @@ class LogComparison:
                 count,
             )
             self._known_count = count
-        await self._positions.store_positions(self._topic, grown, now=time.time_ns() // 1_000_000)
+        await self._positions.store_positions(self._topic, grown, now=_milliseconds())
 
     async def begin(
         self, logs: Mapping[TopicPartition, LogState], starts: Mapping[TopicPartition, int]
@@ -292,10 +301,15 @@ class LogComparison:
         """Store where partitions without a committed offset start, before they get one."""
         if self._positions is not None and logs:
             positions = {
-                name.partition: Position(starts[name], max(log.end, starts[name]), partitions=log.partitions)
+                name.partition: Position(
+                    starts[name],
+                    max(log.end, starts[name]),
+                    partitions=log.partitions,
+                    synced=Synced(log.at, starts[name]),
+                )
                 for name, log in logs.items()
             }
-            await self._positions.store_positions(self._topic, positions, now=time.time_ns() // 1_000_000)
+            await self._positions.store_positions(self._topic, positions, now=_milliseconds())
 
 
 class Committer:
@@ -362,3 +376,7 @@ class Committer:
         if self._pending.get(partition) == offset:
             del self._pending[partition]
         return True
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000

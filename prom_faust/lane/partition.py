@@ -53,6 +53,11 @@ class Partition:
         return len(self._held)
 
     @property
+    def idle(self) -> bool:
+        """Whether everything that was read of it is done."""
+        return not (self._buffer or self._held or self.in_flight)
+
+    @property
     def done(self) -> int:
         """The offset before which everything is done: that of the first record that is not."""
         waiting = [records[0].offset for records in (self._held, self._buffer) if records]

@@ -20,6 +20,7 @@ from prom_faust.dlq.kafka import Graveyard
 from prom_faust.exceptions import ConfigurationError, PromFaustError, RevokedError, UnreachableError
 from prom_faust.lane.agent import DeliveryAgent
 from prom_faust.lane.kafka import Committer, LogComparison, PositionStore, kafka_partition
+from prom_faust.lane.losses.kafka import Losses, reached
 from prom_faust.lane.membership.kafka import Membership
 from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.ownership.kafka import Fence, Ownership, Watcher
@@ -51,6 +52,7 @@ class Lane(Service):
     Attributes:
         partitions: the partitions that are owned and read.
         committer: commits what the agent has done.
+        losses: the partitions of which deletes may have been missed.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Lane(Service):
         self.partitions: dict[TopicPartition, Partition] = {}
         self.committer = Committer(lambda: self.consumer, timeout=options.commit_timeout)
         self._graveyard = graveyard
+        self.losses = Losses(clients, options.topic, self.partitions, positions)
         self._membership = Membership(clients, options)
         self._flights = Flights(
             agent,
@@ -102,6 +105,7 @@ class Lane(Service):
                 topic=options.topic,
                 group=options.group,
                 positions=positions,
+                losses=self.losses,
                 rebuild=lambda: self.rebuild,
                 grows=options.grows,
             ),
@@ -115,7 +119,7 @@ class Lane(Service):
             options,
             self.partitions,
             self._flights,
-            check_history=self._check_history,
+            check_history=self.check_history,
             label=self.label,
         )
         self._polled_at = 0.0
@@ -162,6 +166,18 @@ class Lane(Service):
         if partition is None or consumer is None:
             raise RevokedError(f"{name} was revoked while its batch was in flight")
         return consumer.last_stable_offset(kafka_partition(name)) or 0, partition.topic_partitions
+
+    async def applied(self, name: TopicPartition) -> int:
+        """The offset before which everything of an owned partition is applied.
+
+        Raises:
+            RevokedError: it is not owned any more.
+            KafkaError: it is not at the moment.
+        """
+        partition, consumer = self.partitions.get(name), self.consumer
+        if partition is None or consumer is None:
+            raise RevokedError(f"{name} was revoked")
+        return (await reached(consumer, partition))[0]
 
     # -- the life of a lane ----------------------------------------------------------------------------------
 
@@ -222,13 +238,19 @@ class Lane(Service):
     @Service.task
     async def _watch_history(self) -> None:
         while not self._stopping:
-            await self.sleep(self.options.history_interval)
+            await self.sleep(min(self.options.history_interval, self.losses.interval))
             try:
-                await self._check_history()
+                await self.check_history()
             except (KafkaError, UnreachableError, OSError) as error:
                 logger.info("%s: the log was not compared with the stored positions: %r", self.label, error)
 
-    async def _check_history(self) -> None:
+    async def check_history(self) -> None:
+        """Compare the logs of our partitions with what is stored; end the worker if they are others.
+
+        Raises:
+            KafkaError: Kafka does not answer.
+            UnreachableError: what is stored cannot be read.
+        """
         await self._ownership.check_history()
 
     def rejoin(self, error: KafkaError) -> None:

@@ -228,6 +228,7 @@ def _partition(lane: Lane, name: TopicPartition) -> SinkPartition:
         lag=0 if caught_up else max(0, end - partition.done),
         held=partition.held,
         problem=None if partition.error is None else str(partition.error),
+        may_hold_deleted=name in lane.losses.since,
     )
 
 

@@ -195,6 +195,11 @@ def _sinks(figures: Figures) -> Iterator[Metric]:
     counted = CounterMetricFamily(
         "prom_faust_sink_events", "What the sink did since the start, by kind.", labels=[*labels, "kind"]
     )
+    deleted = GaugeMetricFamily(
+        "prom_faust_sink_may_hold_deleted",
+        "1 while deletes may have been missed, and the partition's keys have not been read again yet.",
+        labels=[*labels, "partition"],
+    )
     letters = GaugeMetricFamily(
         "prom_faust_dead_letters",
         "Letters on a dead-letter topic; every worker tells of all.",
@@ -207,13 +212,15 @@ def _sinks(figures: Figures) -> Iterator[Metric]:
         waiting.add_metric(names, float(_waits(sink)))
         for partition in sink.partitions:
             applied.add_metric([*names, str(partition.partition)], partition.done)
+            if sink.what == "projection":
+                deleted.add_metric([*names, str(partition.partition)], float(partition.may_hold_deleted))
         for kind, count in sink.counts.items():
             if kind != "held":
                 counted.add_metric([*names, kind], count)
     for topic, number in figures.letters.items():
         if number is not None:
             letters.add_metric([topic], number)
-    yield from (applied, lag, in_flight, waiting, counted, letters)
+    yield from (applied, lag, in_flight, waiting, counted, deleted, letters)
 
 
 def _sink_lag(sink: SinkStatus, state: GroupState | None) -> int:

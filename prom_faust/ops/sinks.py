@@ -56,6 +56,7 @@ def _sink(
         "waiting": [{"worker": worker, "for": reason} for worker, reason in waits],
         "stopped": [{"worker": worker, "reason": reason} for worker, reason in stops],
         "lag": sum(lags),
+        "may_hold_deleted": any(each["may_hold_deleted"] for each in partitions),
         "in_flight": sum(sink.in_flight for _, sink in shares),
         "buffered": sum(sink.buffered for _, sink in shares),
         "counts": _sums(sink.counts for _, sink in shares),
@@ -105,6 +106,7 @@ def _partition(
             "lag": lag,
             "held": part.held,
             "problem": part.problem,
+            "may_hold_deleted": part.may_hold_deleted,
         }
     return {
         "partition": number,
@@ -114,6 +116,7 @@ def _partition(
         "lag": here.lag if here else None,
         "held": 0,
         "problem": None,
+        "may_hold_deleted": None,
     }
 
 

@@ -116,6 +116,7 @@ class SinkPartition:
         lag: records that are still to be done.
         held: records that wait, and come again with the next batch.
         problem: why it does not go on; None while it does.
+        may_hold_deleted: whether deletes may have been missed, and the keys have not been read again yet.
     """
 
     partition: Int
@@ -124,6 +125,7 @@ class SinkPartition:
     lag: Int
     held: Int = 0
     problem: str | None = None
+    may_hold_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

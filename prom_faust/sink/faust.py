@@ -15,7 +15,7 @@ from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.kafka import DeadLetterPublisher
-from prom_faust.exceptions import ConfigurationError, UnreachableError
+from prom_faust.exceptions import ConfigurationError, RevokedError, UnreachableError
 from prom_faust.kafka import ensure_topics
 from prom_faust.lane.faust import begin
 from prom_faust.lane.kafka import kafka_partition
@@ -25,6 +25,7 @@ from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.agent import SinkAgent
 from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
+from prom_faust.sink.resync.service import Resync
 from prom_faust.sink.service import Projector
 from prom_faust.sink.sweep import Observation, removable_before
 from prom_faust.topics import TopicSpec, dead_letter_spec
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 CONCURRENCY = 2
 """Batches in flight: one is decoded while the other is written."""
+RESYNC_SECONDS = 1.0
+"""Between two looks for partitions whose history was lost."""
 FENCE_SLACK = 30.0
 """Seconds of clock difference and scheduling that a fence allows for."""
 
@@ -93,6 +96,7 @@ class Projection(Service):
             ),
             positions=self.collection,
         )
+        self.resync = Resync(options, self.collection, self.lane)
         self._observations: dict[int, Observation] = {}
         self._prepared = False
 
@@ -167,6 +171,23 @@ class Projection(Service):
         """The lane is drained by now, or will be; close what the agent used."""
         await self.lane.stop()
         await self.publisher.close()
+
+    # -- lost history ----------------------------------------------------------------------------------------
+
+    @Service.task
+    async def _look_after_lost_history(self) -> None:
+        backoff = Backoff(cap=30.0)
+        while not self.should_stop:
+            await self.sleep(RESYNC_SECONDS)
+            try:
+                await self.resync.run()
+            except RevokedError as error:
+                logger.info("%s: %s", self.label, error)
+            except (KafkaError, PyMongoError, UnreachableError, OSError) as error:
+                logger.warning("%s: it may go on holding deleted keys: %s", self.label, error)
+                await self.sleep(backoff.next())
+            else:
+                backoff.reset()
 
     # -- markers ---------------------------------------------------------------------------------------------
 

@@ -5,11 +5,12 @@ Works with a database object of pymongo's async API and of motor: only calls tha
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pymongo
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -23,9 +24,11 @@ from pymongo.errors import (
 from pymongo.write_concern import WriteConcern
 
 from prom_faust.exceptions import IndexConflictError, UnreachableError
+from prom_faust.lane.freshness import Synced
 from prom_faust.lane.history import Position
 from prom_faust.sink.document import document_of, marker_of, system_fields
 from prom_faust.sink.event import Key
+from prom_faust.sink.mend import Mended
 from prom_faust.sink.options import ChangelogOptions, Index
 from prom_faust.sink.order import Stored
 from prom_faust.sink.outcome import BAD_DATA, INFRASTRUCTURE, Failure, Verdict, classify
@@ -40,6 +43,7 @@ POSITIONS = "_prom_positions"
 KEY_INDEX = Index({"_key": 1}, unique=True)
 MARKER_INDEX = Index({"_deleted_at": 1})
 OUTAGE = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError, WTimeoutError)
+STANDING = {"_id": 0, "_key": 1, "_src": 1, "_v": 1}
 STORED = {"_id": 0, "_key": 1, "_src.n": 1, "_v": 1, "_deleted": 1, "_inherits": 1}
 
 
@@ -190,6 +194,8 @@ class Collection:
                 last_offset=document.get("last_offset"),
                 last_timestamp=document.get("last_timestamp"),
                 partitions=document["partitions"],
+                synced=Synced(**document["synced"]) if "synced" in document else None,
+                lost_since=document.get("lost_since"),
             )
             for document in documents
         }
@@ -213,13 +219,15 @@ class Collection:
                 "partitions": position.partitions,
                 "time": now,
             }
+            # Where no delete can have been missed is told by looks at the log, not by what is applied.
+            first = {} if position.synced is None else {"$setOnInsert": {"synced": asdict(position.synced)}}
             operations.append(
                 UpdateOne(
                     {
-                        "_id": f"{self.options.collection}|{topic}|{partition}",
+                        "_id": self._position_id(topic, partition),
                         "applied": {"$not": {"$gt": position.applied}},
                     },
-                    {"$set": {**name, **state}},
+                    {"$set": {**name, **state}, **first},
                     upsert=True,
                 )
             )
@@ -229,6 +237,84 @@ class Collection:
             codes = {failure.get("code") for failure in error.details.get("writeErrors", ())}
             if codes - {11000} or error.details.get("writeConcernErrors"):
                 raise UnreachableError(f"positions were not stored: {error}") from error
+
+    def _position_id(self, topic: str, partition: int) -> str:
+        return f"{self.options.collection}|{topic}|{partition}"
+
+    # -- lost history ----------------------------------------------------------------------------------------
+
+    async def keep_synced(self, topic: str, synced: Mapping[int, Synced]) -> None:
+        """Store up to where no delete can have been missed; never backwards."""
+        await self._update_positions(
+            UpdateOne(
+                {"_id": self._position_id(topic, partition)},
+                {"$max": {f"synced.{name}": value for name, value in asdict(state).items()}},
+            )
+            for partition, state in synced.items()
+        )
+
+    async def mark_lost(self, topic: str, lost: Mapping[int, Synced]) -> None:
+        """These partitions may hold deleted keys since the given times; from there on they count anew."""
+        await self._update_positions(
+            UpdateOne(
+                {"_id": self._position_id(topic, partition)},
+                {"$set": {"lost_since": state.at, "synced": asdict(state)}},
+            )
+            for partition, state in lost.items()
+        )
+
+    async def mark_found(self, topic: str, since: Mapping[int, int]) -> None:
+        """They hold none any more; one that lost deletes again, later than the given time, is left as it is."""
+        await self._update_positions(
+            UpdateOne(
+                {"_id": self._position_id(topic, partition), "lost_since": at},
+                {"$unset": {"lost_since": ""}},
+            )
+            for partition, at in since.items()
+        )
+
+    async def _update_positions(self, updates: Iterable[UpdateOne]) -> None:
+        try:
+            await self._call(self.positions.bulk_write, list(updates), ordered=False)
+        except PyMongoError as error:
+            raise UnreachableError(f"positions were not stored: {error}") from error
+
+    async def standing(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[list[dict[str, Any]]]:
+        """The documents that came from some partitions, markers left out, in batches: key, source and version.
+
+        Raises:
+            UnreachableError: MongoDB does not answer.
+        """
+        query = {"_src.t": topic, "_src.p": {"$in": list(partitions)}, "_deleted": {"$exists": False}}
+        batch: list[dict[str, Any]] = []
+        try:
+            async for document in self.documents.find(query, STANDING, batch_size=self.options.size):
+                batch.append(document)
+                if len(batch) == self.options.size:
+                    yield batch
+                    batch = []
+        except PyMongoError as error:
+            raise UnreachableError(f"collection {self.options.collection} cannot be read: {error}") from error
+        if batch:
+            yield batch
+
+    async def replace_exactly(self, mended: Sequence[Mended]) -> int:
+        """Put markers in the place of documents, each only if it is still the one that was read.
+
+        Returns:
+            How many of them were.
+
+        Raises:
+            UnreachableError: MongoDB does not answer, or refuses.
+        """
+        operations = [
+            DeleteOne(exact) if marker is None else ReplaceOne(exact, marker) for exact, marker in mended
+        ]
+        try:
+            result = await self._call(self.documents.bulk_write, operations, ordered=False)
+        except PyMongoError as error:
+            raise UnreachableError(f"documents were not removed: {error}") from error
+        return int(result.matched_count + result.deleted_count)
 
     # -- markers ---------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from prom_faust.lane.record import PlainRecord, Record
 from prom_faust.sink.decode import Decoder
 from prom_faust.sink.event import Key, position
 
-__all__ = ["DEAD", "LIVE", "NULL", "POISON", "Entry", "entry_of", "entry_of_letter"]
+__all__ = ["DEAD", "LIVE", "NULL", "POISON", "Entry", "entry_of", "entry_of_letter", "key_of"]
 
 LIVE, NULL, DEAD, POISON = range(4)
 """What a position holds: a document, a tombstone, a dead-lettered record, one that does not decode."""
@@ -40,7 +40,7 @@ def entry_of(record: Record, decode: Decoder) -> Entry:
     try:
         change = decode(record)
     except RecordError as error:
-        return Entry(position(record), _key(record, decode), None, POISON, str(error).encode())
+        return Entry(position(record), key_of(record, decode), None, POISON, str(error).encode())
     return Entry(change.n, change.key, change.version, NULL if change.deletes else LIVE, change.body)
 
 
@@ -49,11 +49,11 @@ def entry_of_letter(letter: DeadLetter, decode: Decoder) -> Entry:
     if letter.replayed:
         return entry_of(letter.record, decode)
     record = letter.record
-    return Entry(position(record), _key(record, decode), None, DEAD, None)
+    return Entry(position(record), key_of(record, decode), None, DEAD, None)
 
 
-def _key(record: Record, decode: Decoder) -> Key | None:
-    """The key of a record that may not decode: a tombstone needs nothing but its key."""
+def key_of(record: Record, decode: Decoder) -> Key | None:
+    """The key of a record that may not decode, or None: a tombstone needs nothing but its key."""
     tombstone = PlainRecord(record.topic, record.partition, record.offset, key=record.key)
     try:
         return decode(tombstone).key

@@ -67,6 +67,8 @@ class Report:
         leftover: keys with a record where they were before a jump-routed topic grew, until they are re-homed.
         seconds: how long it took.
         differences: the first findings, wrong ones first.
+        written: documents that the repair wrote; all other figures are those after it.
+        removed: documents that the repair removed.
     """
 
     collection: str
@@ -87,6 +89,8 @@ class Report:
     leftover: int
     seconds: float
     differences: tuple[Difference, ...]
+    written: int = 0
+    removed: int = 0
 
     @property
     def clean(self) -> bool:

@@ -3,14 +3,14 @@
 The worker may run meanwhile. The topic is read up to where it ended at the start, then the sink is waited
 for, then the letters are read: so a record that was dead-lettered has its letter there. What looks wrong is
 looked at again after reading on, because a key can change between the reading of the topic and of the
-collection.
+collection. What a repair writes is guarded as the worker's own writes are.
 """
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError
 from bson.raw_bson import RawBSONDocument
@@ -24,14 +24,19 @@ from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.routing.hashing import left_behind
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.event import Key
-from prom_faust.sink.faust import Projection
+from prom_faust.sink.mend import Mended
 from prom_faust.sink.order import OFFSET_BITS, position_of
+from prom_faust.sink.plan import Write
 from prom_faust.sink.verify.compare import Facts, Finding, differing_fields, judge, place_of, source_of
 from prom_faust.sink.verify.entry import DEAD, POISON, entry_of, entry_of_letter
 from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.mongo import Documents, decode_body, same_bytes
+from prom_faust.sink.verify.repair import Expected, Projected, mend
 from prom_faust.sink.verify.report import WRONG, Difference, Kind, Progress, Report
 from prom_faust.sink.verify.spill import Spill
+
+if TYPE_CHECKING:
+    from prom_faust.sink.faust import Projection
 
 __all__ = ["verify"]
 
@@ -41,6 +46,8 @@ SHOWN = 20
 """Findings of each kind that are named; all are counted."""
 CHUNK = 500
 SETTLE_POLL_SECONDS = 0.25
+FENCE_MARGIN = 15.0
+"""Seconds of a fence's slack that are left for clocks and scheduling."""
 PERHAPS_DELETED = (
     "the topic has grown and the key's home is another partition now: if it was deleted there, and the cleaner "
     "removed the tombstone, delete this old copy too"
@@ -50,13 +57,20 @@ OLD_COPY = (
 )
 
 
-async def verify(projection: Projection, *, wait: float = 30.0, progress: Progress | None = None) -> Report:
-    """Compare a projection's collection with the fold of its topic. Nothing is changed.
+async def verify(
+    projection: "Projection",
+    *,
+    wait: float = 30.0,
+    progress: Progress | None = None,
+    repair: bool = False,
+) -> Report:
+    """Compare a projection's collection with the fold of its topic.
 
     Args:
         projection: what to verify; its worker may run, and need not.
         wait: seconds to wait until the sink has applied what was on the topic at the start.
         progress: told how far it is.
+        repair: mend what differs, and look at it again; else nothing is changed.
 
     Raises:
         NotSettledError: the sink has not applied it in time.
@@ -69,6 +83,8 @@ async def verify(projection: Projection, *, wait: float = 30.0, progress: Progre
         async with LogReader(projection.lane.clients) as log:
             run = _Verification(projection, spill, log, wait=wait, progress=progress or _silent)
             await run.run()
+            if repair:
+                await run.repair()
             return run.report(time.monotonic() - started)
 
 
@@ -80,7 +96,7 @@ class _Verification:
     """One run. The log has been read up to ``_read_to``, the letters up to ``_letters_to``."""
 
     def __init__(
-        self, projection: Projection, spill: Spill, log: LogReader, *, wait: float, progress: Progress
+        self, projection: "Projection", spill: Spill, log: LogReader, *, wait: float, progress: Progress
     ) -> None:
         self._projection = projection
         self._options = projection.options
@@ -97,6 +113,8 @@ class _Verification:
         self._counts: Counter[str] = Counter()
         self._foreign = _Tally()
         self._tally = _Tally()
+        self._written = 0
+        self._removed = 0
 
     async def run(self) -> None:
         """Read, fold, compare, and look again at what looks wrong."""
@@ -116,16 +134,16 @@ class _Verification:
 
     async def _open(self) -> None:
         """Find the partitions, and make sure that the log is the one that the sink has read."""
-        options = self._options
-        stored = await self._projection.collection.load_positions(options.topic)
-        partitions = await self._log.partitions(options.topic)
+        stored = await self._projection.collection.load_positions(self._options.topic)
+        partitions = await self._log.partitions(self._options.topic)
         if not partitions:
-            raise TopicError(f"there is no topic {options.topic}")
+            raise TopicError(f"there is no topic {self._options.topic}")
         self._read_to = await self._log.begins(partitions)
         await self._check_history(stored)
 
     async def _check_history(self, stored: Mapping[int, Position]) -> None:
-        begins, ends = self._read_to, await self._log.ends(list(self._read_to))
+        partitions = list(self._read_to)
+        begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
         anchors = {
             name: last
             for name, begin in begins.items()
@@ -191,21 +209,32 @@ class _Verification:
 
     async def _settle(self) -> None:
         deadline = time.monotonic() + self._wait
-        while lag := await self._lag():
+        while True:
+            positions = await self._projection.collection.load_positions(self._options.topic)
+            lost = [number for number, position in positions.items() if position.lost_since is not None]
+            lag = self._lag(positions)
+            if not lag and not lost:
+                return
             if time.monotonic() >= deadline:
-                behind = ", ".join(f"partition {number} by {count}" for number, count in sorted(lag.items()))
-                raise NotSettledError(
-                    f"{self._options.collection} is not settled: after {self._wait:g} s the sink still lags "
-                    f"behind {self._options.topic} ({behind} offsets). Is a worker running? Wait longer "
-                    "with --wait",
-                    lag=lag,
-                )
+                raise self._not_settled(lag, lost)
             self._progress("waiting for the sink", 0, sum(lag.values()))
             await asyncio.sleep(SETTLE_POLL_SECONDS)
 
-    async def _lag(self) -> dict[int, int]:
+    def _not_settled(self, lag: Mapping[int, int], lost: Sequence[int]) -> NotSettledError:
+        behind = ", ".join(f"partition {number} by {count}" for number, count in sorted(lag.items()))
+        why = (
+            f"the sink still lags behind {self._options.topic} ({behind} offsets)"
+            if lag
+            else f"partitions {', '.join(map(str, sorted(lost)))} may hold deleted keys: their history was lost"
+        )
+        return NotSettledError(
+            f"{self._options.collection} is not settled: after {self._wait:g} s {why}. Is a worker running? "
+            "Wait longer with --wait",
+            lag=lag,
+        )
+
+    def _lag(self, positions: Mapping[int, Position]) -> dict[int, int]:
         """Partition to offsets not applied. The log may end in markers, which nothing applies."""
-        positions = await self._projection.collection.load_positions(self._options.topic)
         applied = {number: position.applied for number, position in positions.items()}
         return {
             number: last + 1 - applied.get(number, 0)
@@ -315,6 +344,66 @@ class _Verification:
             key, n, ahead=offset >= self._read_to.get(name, 0), beyond=offset >= ends.get(name, 0)
         )
 
+    # -- repair ----------------------------------------------------------------------------------------------
+
+    async def repair(self) -> None:
+        """Mend what is wrong, and look again; what cannot be mended stays in the report."""
+        for _ in range(ROUNDS):
+            before = self._written + self._removed
+            for keys in self._spill.suspects(CHUNK):
+                await self._mend(keys)
+            await self._judge()
+            if not self._tally.counts or self._written + self._removed == before:
+                return
+
+    async def _mend(self, keys: Sequence[Key]) -> None:
+        """Mend some keys by what is on the topic now.
+
+        What is not read yet may delete a key, and its marker does not stand for ever: what is decided here must
+        not be written later than that.
+        """
+        projection = self._projection
+        until = time.monotonic() + projection.fence_delay - projection.settings.write_deadline - FENCE_MARGIN
+        await self._check_history(await projection.collection.load_positions(self._options.topic))
+        await self._read_on()
+        documents = await self._documents.read(keys)
+        ends = await self._log.ends(list(self._read_to))
+        wrong = [
+            key
+            for key in keys
+            if (finding := self._judge_key(key, documents.get(key, []), ends)) and finding[0] in WRONG
+        ]
+        mended = [self._mended(key, documents.get(key, []), ends) for key in wrong]
+        # First those that go: they may have unique values that the others need.
+        removals = [each for each in mended if isinstance(each, tuple)]
+        for start in range(0, len(removals), self._options.size):
+            if time.monotonic() < until:
+                chunk = removals[start : start + self._options.size]
+                self._removed += await projection.collection.replace_exactly(chunk)
+        writes = [each for each in mended if isinstance(each, Write)]
+        for start in range(0, len(writes), self._options.size):
+            if time.monotonic() < until:
+                part = writes[start : start + self._options.size]
+                refused = await projection.collection.write(part, now=_milliseconds())
+                self._written += len(part) - len(refused)
+        self._progress("repairing", self._written + self._removed, 0)
+
+    def _mended(
+        self, key: Key, found: Sequence[Mapping[str, Any]], ends: Mapping[TopicPartition, int]
+    ) -> Write | Mended | None:
+        outcome = self._spill.outcome(key)
+        body = None if outcome is None or outcome.deletes else self._spill.body(outcome.n)
+        return mend(
+            key,
+            outcome,
+            None if body is None else Expected(body, decode_body(body)),
+            found,
+            Projected(self._options.topic, self._options.versioned, self._owned),
+            inside=bool(found) and not self._facts(key, found[0], ends).beyond,
+            left_behind=outcome is not None and self._spill.is_left_behind(outcome.n),
+            now=_milliseconds(),
+        )
+
     # -- the outcome -----------------------------------------------------------------------------------------
 
     def report(self, seconds: float) -> Report:
@@ -345,8 +434,14 @@ class _Verification:
             moving=counts[Kind.MOVING],
             leftover=self._spill.count_leftover(),
             seconds=seconds,
+            written=self._written,
+            removed=self._removed,
             differences=tuple(sorted(found, key=lambda finding: finding.kind not in WRONG)),
         )
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class _Tally:

@@ -88,6 +88,19 @@ async def test_json_is_one_object_on_stdout(folder, projected, database, where):
     assert report["differences"] == [{"kind": "different", "key": "k7", "reason": "a: expected 7, found -1"}]
 
 
+async def test_a_repair_is_not_done_unasked_and_exits_0_when_all_is_mended(folder, projected, database):
+    await database.c.delete_one({"_key": "k7"})
+    asked, done = await asyncio.gather(
+        faust(folder, "sink", "verify", "c", "--repair"),
+        faust(folder, "sink", "verify", "c", "--repair", "--yes", "--json"),
+    )
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert "say --yes" in asked.stderr
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["clean"], report["written"], report["removed"]) == (0, True, 1, 0)
+    assert await database.c.count_documents({"_key": "k7"}) == 1
+
+
 async def test_a_sink_that_lags_exits_2(folder, projected, topics, unique):
     await topics.send(unique, "k1", {"a": "new"})
     done = await faust(folder, "sink", "verify", "c", "--wait", "0.1")

@@ -65,6 +65,18 @@ def test_sinks_tell_offset_lag_and_counts():
     assert ("prom_faust_dead_letters", "u.dlq") not in found
 
 
+def test_partitions_that_may_hold_deleted_keys_are_one():
+    partitions = (SinkPartition(0, 9, 9, 0), SinkPartition(1, 9, 9, 0, may_hold_deleted=True))
+    sinks = (
+        SinkStatus("c", "projection", "t", "g", partitions),
+        SinkStatus("b", "batches", "t", "h", partitions),
+    )
+    found = samples(Figures(WorkerStatus("shop", "w1", sinks=sinks)))
+    assert found["prom_faust_sink_may_hold_deleted", "0", "c", "t"] == 0
+    assert found["prom_faust_sink_may_hold_deleted", "1", "c", "t"] == 1
+    assert ("prom_faust_sink_may_hold_deleted", "1", "b", "t") not in found  # it has no documents
+
+
 def test_the_lag_of_a_sink_goes_up_to_the_end_that_kafka_knows():
     state = GroupState("g2", partitions=(PartitionProgress("t", 0, committed=5, end=19),))
     found = samples(Figures(WorkerStatus("shop", "w1", sinks=(SINK,)), {"g2": state}))

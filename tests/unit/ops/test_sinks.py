@@ -44,6 +44,15 @@ def test_a_partition_that_nobody_owns_is_as_far_as_its_group_has_committed():
     assert sink["partitions"][1]["applied"] == 3
 
 
+def test_a_sink_may_hold_deleted_keys_as_long_as_one_of_its_partitions_may():
+    lost = SinkPartition(1, 9, 9, 0, may_hold_deleted=True)
+    state = GroupState("g", "Stable", partitions=(PartitionProgress("bills", 2, committed=3, end=9),))
+    sink = one([says("w1", DONE), says("w2", lost)], {"g": state})
+    assert [each["may_hold_deleted"] for each in sink["partitions"]] == [False, True, None]
+    assert sink["may_hold_deleted"] is True
+    assert one([says("w1", DONE, BEHIND)])["may_hold_deleted"] is False
+
+
 def test_one_partition_that_does_not_go_on_does_not_stop_the_others():
     sink = one([says("w1", DONE, SinkPartition(1, 5, 9, 4, problem="the handler raised"))])
     assert (sink["state"], sink["stopped"]) == ("stuck", [])
