@@ -5,7 +5,9 @@ import inspect
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import NoReturn, TypeVar
 
 import click
@@ -25,8 +27,9 @@ from rich.text import Text
 from prom_faust.cli.faust import prom_of
 from prom_faust.exceptions import ConfigurationError, PromFaustError
 from prom_faust.sink.faust import Projection
-from prom_faust.sink.rebuild import Rebuilt, rebuild
+from prom_faust.sink.rebuild import Rebuilt, Swapped, rebuild, rebuild_in_shadow
 from prom_faust.sink.verify import Report, verify
+from prom_faust.sink.verify.report import Progress as Advance
 
 __all__ = ["sink"]
 
@@ -68,6 +71,13 @@ def verify_command(context: click.Context, name: str, wait: float, as_json: bool
 
 
 async def _verify(projection: Projection, wait: float) -> Report:
+    with _progress() as progress:
+        return await verify(projection, wait=wait, progress=progress)
+
+
+@contextmanager
+def _progress() -> Iterator[Advance]:
+    """A bar on stderr, where that is a terminal."""
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
@@ -78,35 +88,79 @@ async def _verify(projection: Projection, wait: float) -> Report:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task("connecting", total=None)
-        return await verify(
-            projection,
-            wait=wait,
-            progress=lambda stage, done, total: bars.update(
-                bar, description=stage, completed=done, total=total or None
-            ),
+        yield lambda stage, done, total: bars.update(
+            bar, description=stage, completed=done, total=total or None
         )
 
 
 @sink.command("rebuild")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--shadow", is_flag=True, help="Build it beside the one in use, verify it, and swap: nothing stops."
+)
+@click.option(
+    "--restart", is_flag=True, help="With --shadow: do not go on with what an earlier run has left."
+)
+@click.option("--yes", is_flag=True, help="Do not ask, and lose what the projection does not declare.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def rebuild_command(context: click.Context, name: str, yes: bool) -> None:
-    """Remove the collection NAME, so that the next start of a worker builds it again from its topic.
+def rebuild_command(
+    context: click.Context, name: str, *, shadow: bool, restart: bool, yes: bool, as_json: bool
+) -> None:
+    """Build the collection NAME again from its topic. Fields that other writers have added are lost.
 
-    Refused while a worker runs. Fields that other writers added to the documents, and indexes and validators
-    that the projection does not declare, are lost.
+    Without --shadow the collection is removed, and the next start of a worker builds it again: refused while a
+    worker runs. Indexes and validators that the projection does not declare are lost.
+
+    With --shadow workers and readers go on: a second collection is built, verified, and renamed over NAME. A run
+    that was cut off is gone on with by the next one. Exit code 0: done; 1: the second collection differs from the
+    topic, and nothing was swapped; 2: it could not be done.
     """
+    as_json = as_json or bool(context.ensure_object(State).json)
+    if shadow:
+        swapped = _run(context, name, lambda projection: _rebuild_in_shadow(projection, restart, yes))
+        click.echo(json.dumps(swapped.as_json())) if as_json else _print_swapped(swapped)
+        context.exit(0 if swapped.done else 1)
+    if restart:
+        raise click.UsageError("--restart is for --shadow")
     if not yes:
         if not sys.stdin.isatty():
             _fail(context, "this removes the collection: say --yes, or run it in a terminal")
         click.confirm(f"Remove every document of the collection {name}?", abort=True)
     removed: Rebuilt = _run(context, name, rebuild)
+    if as_json:
+        click.echo(json.dumps(asdict(removed)))
+        return
     click.echo(
         f"{removed.collection}: removed {removed.documents} documents, {removed.positions} positions and the "
         f"{removed.offsets} committed offsets of group {removed.group}. "
         "The next start reads the topic from the beginning."
     )
+
+
+async def _rebuild_in_shadow(projection: Projection, restart: bool, lose: bool) -> Swapped:
+    with _progress() as progress:
+        return await rebuild_in_shadow(projection, restart=restart, lose=lose, progress=progress)
+
+
+def _print_swapped(swapped: Swapped) -> None:
+    if swapped.begun:
+        click.echo(f"begun anew: {swapped.begun}")
+    if swapped.report is not None:
+        _print(swapped.report)
+    if not swapped.done:
+        click.echo(
+            f"{swapped.collection} is as it was. {swapped.shadow} stands, to be looked at: the next rebuild goes on "
+            "with it, and with --restart removes it."
+        )
+        return
+    went_on = " (it went on with an earlier run's)" if swapped.resumed else ""
+    click.echo(
+        f"{swapped.collection} is swapped after {swapped.seconds:g} s and {swapped.records:,} records{went_on}. "
+        f"For {swapped.behind_seconds:g} s afterwards it was {swapped.behind:,} records behind."
+    )
+    if swapped.lost:
+        click.echo(f"Not kept, because the projection does not declare it: {', '.join(swapped.lost)}.")
 
 
 def _run(context: click.Context, name: str, command: Callable[[Projection], Awaitable[T]]) -> T:

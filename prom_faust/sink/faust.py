@@ -26,6 +26,7 @@ from prom_faust.sink.agent import SinkAgent
 from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.service import Projector
+from prom_faust.sink.starts import Starts
 from prom_faust.sink.sweep import Observation, removable_before
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
@@ -66,6 +67,7 @@ class Projection(Service):
         self.clients = clients
         self.group = options.group or f"{app.conf.id}.changelog:{options.collection}"
         self.collection = Collection(database, options, deadline=settings.write_deadline)
+        self.starts = Starts(self.collection)
         self.publisher = DeadLetterPublisher(clients)
         self.projector = Projector(
             options,
@@ -91,7 +93,7 @@ class Projection(Service):
                 grows=options.grows,
                 rebuild=(f"Stop the workers and run: faust -A {{app}} sink rebuild {options.collection}"),
             ),
-            positions=self.collection,
+            positions=self.starts,
         )
         self._observations: dict[int, Observation] = {}
         self._prepared = False
@@ -185,7 +187,7 @@ class Projection(Service):
         removed = 0
         owned = sorted(name.partition for name in self.lane.partitions)
         self._observations = {number: seen for number, seen in self._observations.items() if number in owned}
-        positions = await self.collection.load_positions(topic) if owned else {}
+        positions = await self.starts.load_positions(topic) if owned else {}
         for number in owned:
             oldest = await self.collection.oldest_marker(topic, number)
             now = time.time_ns() // 1_000_000
