@@ -183,6 +183,9 @@ class Rounds:
             self._say(stage, done, total)
         await self._settle(0)
         await self._store()
+        for record in self._letters.left(self.at):
+            await self._add(record)
+        await self._settle(0)
         return done
 
     def _say(self, stage: str | None, done: int, total: int) -> None:
@@ -200,7 +203,7 @@ class Rounds:
         self._ends = await self._log.ends(names)
 
     async def _read_letters(self) -> None:
-        """Read on in the letters. What was replayed behind our back, as it is from its letter, is applied."""
+        """Read on in the letters."""
         topic = self._options.topic
         names = await self._log.partitions(dlq_topic(topic))
         begins, ends = await self._log.begins(names), await self._log.ends(names)
@@ -211,13 +214,9 @@ class Rounds:
                     letter = decode_letter(each)
                 except DecodeError:
                     continue  # somebody else's record says nothing of ours
-                record = letter.record
-                if letter.consumer != self._projection.group or record.topic != topic:
-                    continue
-                if self._letters.add(letter) and record.offset < self.at.get(record.partition, 0):
-                    await self._add(record)
+                if letter.consumer == self._projection.group and letter.record.topic == topic:
+                    self._letters.add(letter)
         self._letters_at = ends
-        await self._flush()
 
     async def _take(self, records: Sequence[Record]) -> None:
         for record in records:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from pymongo.errors import PyMongoError
+
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import ConfigurationError, PromFaustError, UnreachableError
@@ -78,6 +80,8 @@ async def rebuild_in_shadow(
             finally:
                 with suppress(PromFaustError):
                     await run.shadow.release()
+        except PyMongoError as error:
+            raise UnreachableError(f"MongoDB refused a step of the rebuild: {error}. Run it again") from error
         finally:
             await run.close()
     return replace(outcome, seconds=round(time.monotonic() - started, 1))
@@ -121,7 +125,7 @@ class ShadowRebuild:
         self._log = log
         self._progress = progress
         self._fingerprint = fingerprint(options)
-        self._letters = Letters()
+        self._letters = Letters(options.topic)
         # What is verified is a projection like any other; its lane is never started.
         self._projection = Projection(
             projection.app, database, self.shadow.options, settings, Clients(projection.app)
@@ -131,7 +135,7 @@ class ShadowRebuild:
         self._state = State(Phase.READING, self._fingerprint, 0)
         self._lost: tuple[str, ...] = ()
         self._records = 0
-        self._enough = False
+        self._enough = asyncio.Event()
 
     async def close(self) -> None:
         """Close what was opened."""
@@ -285,13 +289,13 @@ class ShadowRebuild:
 
     async def verify(self) -> Report:
         """Compare the shadow with the topic, which it goes on to follow meanwhile."""
-        self._enough = False
+        self._enough.clear()
         follower = asyncio.create_task(self._follow())
         patience = self._live.settings.unique_wait + 30.0
         comparing = asyncio.create_task(verify(self._projection, wait=patience, progress=self._progress))
         try:
             await asyncio.wait([follower, comparing], return_when=asyncio.FIRST_COMPLETED)
-            self._enough = True
+            self._enough.set()
             # To the end of a round: a write that is given up could arrive after the rename.
             await follower
             return await comparing
@@ -301,9 +305,10 @@ class ShadowRebuild:
             await asyncio.wait([follower, comparing])
 
     async def _follow(self) -> None:
-        while not self._enough:
+        while not self._enough.is_set():
             await self.round(None)
-            await asyncio.sleep(FOLLOW_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), FOLLOW_SECONDS)
 
     async def intend(self) -> None:
         """Store from where records are to be applied again, should this run end after the rename."""
