@@ -119,7 +119,10 @@ def rebuild_command(
     as_json = as_json or bool(context.ensure_object(State).json)
     if shadow:
         swapped = _run(context, name, lambda projection: _rebuild_in_shadow(projection, restart, yes))
-        click.echo(json.dumps(swapped.as_json())) if as_json else _print_swapped(swapped)
+        if as_json:
+            click.echo(json.dumps(swapped.as_json()))
+        else:
+            _print_swapped(swapped)
         context.exit(0 if swapped.done else 1)
     if restart:
         raise click.UsageError("--restart is for --shadow")

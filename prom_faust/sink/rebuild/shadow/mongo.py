@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
+from prom_faust.backoff import Backoff
 from prom_faust.exceptions import ConfigurationError, UnreachableError
 from prom_faust.sink.mongo import KEY_INDEX, MARKER_INDEX, Collection
 from prom_faust.sink.options import ChangelogOptions, Index
@@ -19,6 +21,7 @@ PREFIX = "_prom_shadow."
 STATE = ("phase", "fingerprint", "since", "redo")
 MARKERS = 1_000
 """Markers changed by one command."""
+PATIENCE_SECONDS = 30.0
 POLLS = 10
 """How often another run's sign of life is looked for in the time after which it counts as dead."""
 
@@ -59,6 +62,19 @@ class Shadow(Collection):
         self._live = Collection(database, options, deadline=deadline).documents
         self._run = uuid4().hex
 
+    async def _call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """As with any collection, but a short outage is waited out: hours of reading may depend on one call."""
+        backoff = Backoff()
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await super()._call(function, *args, **kwargs)
+            except UnreachableError:
+                if clock() > deadline:
+                    raise
+            await asyncio.sleep(backoff.next())
+
     # -- who runs it -----------------------------------------------------------------------------------------
 
     async def claim(self, silence: float) -> None:
@@ -80,12 +96,12 @@ class Shadow(Collection):
                 raise self._taken()
         mine = {"topic": self.options.topic, "run": self._run, "beat": 0}
         if seen is None:
-            try:
+            with suppress(DuplicateKeyError):
                 await self._call(self.rebuilds.insert_one, {"_id": self.name, **mine})
-            except DuplicateKeyError as error:
-                raise self._taken() from error
-        elif not await self._update({"run": seen.get("run"), "beat": seen.get("beat")}, {"$set": mine}):
-            raise self._taken()
+        else:
+            await self._update({"run": seen.get("run"), "beat": seen.get("beat")}, {"$set": mine})
+        # A call that was answered late was made twice: what counts is whose it is now.
+        await self.beat()
 
     async def beat(self) -> None:
         """Give a sign of life.

@@ -2,7 +2,7 @@
 
 The topic is projected from its begin into a second collection, which is verified and then renamed over the first.
 What workers wrote meanwhile went into the first one. So, after the rename, the topic is projected on from where the
-shadow was to where the log ends then: every record behind that end is one that the workers write after the rename.
+shadow was to where the log ends then: every record after that end is one that the workers write after the rename.
 Records that are written twice do no harm, for every write is guarded by its position.
 """
 

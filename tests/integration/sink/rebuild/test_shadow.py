@@ -287,7 +287,7 @@ async def test_what_cannot_come_out_right_is_refused(projection, database, topic
     async with a_run(projection) as run:
         living = asyncio.create_task(run.live(0.05))
         with pytest.raises(ConfigurationError, match="rebuilt by another run"):
-            await again(projection)
+            await rebuild_in_shadow(projection, silence=5.0)
         living.cancel()
     await database.c.create_index("theirs")
     with pytest.raises(ConfigurationError, match="index theirs_1"):
