@@ -16,7 +16,7 @@ from prom_faust.cli.output import console, fail, quiet, wants_json
 from prom_faust.cli.progress import progress_bar
 from prom_faust.exceptions import PromFaustError
 from prom_faust.sink.faust import Projection
-from prom_faust.sink.rebuild import Rebuilt, rebuild
+from prom_faust.sink.rebuild import Rebuilt, Swapped, rebuild, rebuild_in_shadow
 from prom_faust.sink.snapshot import Snapshot, snapshot, snapshot_topic
 from prom_faust.sink.verify import Report, verify
 
@@ -76,19 +76,45 @@ async def _verify(projection: Projection, wait: float, *, repair: bool) -> Repor
 
 @sink.command("rebuild")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--shadow", is_flag=True, help="Build it beside the one in use, verify it, and swap: nothing stops."
+)
+@click.option(
+    "--restart", is_flag=True, help="With --shadow: do not go on with what an earlier run has left."
+)
+@click.option("--yes", is_flag=True, help="Do not ask, and lose what the projection does not declare.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def rebuild_command(context: click.Context, name: str, yes: bool) -> None:
-    """Remove the collection NAME, so that the next start of a worker builds it again from its topic.
+def rebuild_command(
+    context: click.Context, name: str, *, shadow: bool, restart: bool, yes: bool, as_json: bool
+) -> None:
+    """Build the collection NAME again from its topic. Fields that other writers have added are lost.
 
-    Refused while a worker runs. Fields that other writers added to the documents, and indexes and validators
-    that the projection does not declare, are lost.
+    Without --shadow the collection is removed, and the next start of a worker builds it again: refused while a
+    worker runs. Indexes and validators that the projection does not declare are lost.
+
+    With --shadow workers and readers go on: a second collection is built, verified, and renamed over NAME. A run
+    that was cut off is gone on with by the next one. Exit code 0: done; 1: the second collection differs from the
+    topic, and nothing was swapped; 2: it could not be done.
     """
+    as_json = wants_json(context, flag=as_json)
+    if shadow:
+        swapped = _run(context, name, lambda projection: _rebuild_in_shadow(projection, restart, yes))
+        if as_json:
+            click.echo(json.dumps(swapped.as_json()))
+        else:
+            _print_swapped(swapped)
+        context.exit(0 if swapped.done else 1)
+    if restart:
+        raise click.UsageError("--restart is for --shadow")
     if not yes:
         if not sys.stdin.isatty():
             fail(context, "this removes the collection: say --yes, or run it in a terminal")
         click.confirm(f"Remove every document of the collection {name}?", abort=True)
     removed: Rebuilt = _run(context, name, rebuild)
+    if as_json:
+        click.echo(json.dumps(asdict(removed)))
+        return
     click.echo(
         f"{removed.collection}: removed {removed.documents} documents, {removed.positions} positions and the "
         f"{removed.offsets} committed offsets of group {removed.group}. "
@@ -121,6 +147,31 @@ def snapshot_command(context: click.Context, name: str, to: str | None, as_json:
             f"{taken.topic}: {taken.records:,} live records of {taken.source} ({taken.read:,} read) "
             f"in {taken.seconds:.1f} s"
         )
+
+
+async def _rebuild_in_shadow(projection: Projection, restart: bool, lose: bool) -> Swapped:
+    with progress_bar() as progress:
+        return await rebuild_in_shadow(projection, restart=restart, lose=lose, progress=progress)
+
+
+def _print_swapped(swapped: Swapped) -> None:
+    if swapped.begun:
+        click.echo(f"begun anew: {swapped.begun}")
+    if swapped.report is not None:
+        _print(swapped.report)
+    if not swapped.done:
+        click.echo(
+            f"{swapped.collection} is as it was. {swapped.shadow} stands, to be looked at: the next rebuild goes on "
+            "with it, and with --restart removes it."
+        )
+        return
+    went_on = " (it went on with an earlier run's)" if swapped.resumed else ""
+    click.echo(
+        f"{swapped.collection} is swapped after {swapped.seconds:g} s and {swapped.records:,} records{went_on}. "
+        f"For {swapped.behind_seconds:g} s afterwards it was {swapped.behind:,} records behind."
+    )
+    if swapped.lost:
+        click.echo(f"Not kept, because the projection does not declare it: {', '.join(swapped.lost)}.")
 
 
 def _run(context: click.Context, name: str, command: Callable[[Projection], Awaitable[T]]) -> T:

@@ -27,6 +27,7 @@ from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.resync.service import Resync
 from prom_faust.sink.service import Projector
+from prom_faust.sink.starts import Starts
 from prom_faust.sink.sweep import Observation, removable_before
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
@@ -69,6 +70,7 @@ class Projection(Service):
         self.clients = clients
         self.group = options.group or f"{app.conf.id}.changelog:{options.collection}"
         self.collection = Collection(database, options, deadline=settings.write_deadline)
+        self.starts = Starts(self.collection)
         self.publisher = DeadLetterPublisher(clients)
         self.projector = Projector(
             options,
@@ -94,7 +96,7 @@ class Projection(Service):
                 grows=options.grows,
                 rebuild=(f"Stop the workers and run: faust -A {{app}} sink rebuild {options.collection}"),
             ),
-            positions=self.collection,
+            positions=self.starts,
         )
         self.resync = Resync(options, self.collection, self.lane)
         self._observations: dict[int, Observation] = {}
@@ -206,7 +208,7 @@ class Projection(Service):
         removed = 0
         owned = sorted(name.partition for name in self.lane.partitions)
         self._observations = {number: seen for number, seen in self._observations.items() if number in owned}
-        positions = await self.collection.load_positions(topic) if owned else {}
+        positions = await self.starts.load_positions(topic) if owned else {}
         for number in owned:
             oldest = await self.collection.oldest_marker(topic, number)
             now = time.time_ns() // 1_000_000

@@ -34,12 +34,14 @@ from prom_faust.sink.order import Stored
 from prom_faust.sink.outcome import BAD_DATA, INFRASTRUCTURE, Failure, Verdict, classify
 from prom_faust.sink.plan import Write
 
-__all__ = ["POSITIONS", "Collection"]
+__all__ = ["KEY_INDEX", "MARKER_INDEX", "POSITIONS", "REBUILDS", "Collection"]
 
 logger = logging.getLogger(__name__)
 
 POSITIONS = "_prom_positions"
 """The collection of applied positions, in the same database."""
+REBUILDS = "_prom_rebuilds"
+"""The collection of rebuilds under way, in the same database."""
 KEY_INDEX = Index({"_key": 1}, unique=True)
 MARKER_INDEX = Index({"_deleted_at": 1})
 OUTAGE = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError, WTimeoutError)
@@ -62,6 +64,7 @@ class Collection:
         concern = WriteConcern("majority")
         self.documents = database.get_collection(options.collection, write_concern=concern)
         self.positions = database.get_collection(POSITIONS, write_concern=concern)
+        self.rebuilds = database.get_collection(REBUILDS, write_concern=concern)
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -199,6 +202,15 @@ class Collection:
             )
             for document in documents
         }
+
+    async def load_redo(self, topic: str) -> dict[int, int]:
+        """Partition to the offset from which records are to be applied again: a swap is not finished."""
+        query = {"_id": self.options.collection, "topic": topic}
+        try:
+            found = await self._call(self.rebuilds.find_one, query, {"redo": 1})
+        except PyMongoError as error:
+            raise UnreachableError(f"rebuilds cannot be read: {error}") from error
+        return {int(partition): offset for partition, offset in (found or {}).get("redo", {}).items()}
 
     async def store_positions(self, topic: str, positions: Mapping[int, Position], *, now: int) -> None:
         """Store applied positions; never backwards, or a zombie would undo its successor's.

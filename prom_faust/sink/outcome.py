@@ -26,6 +26,7 @@ INFRASTRUCTURE = frozenset(
         133,  # FailedToSatisfyReadPreference
         134,  # ReadConcernMajorityNotAvailableYet
         150,  # StaleEpoch
+        175,  # QueryPlanKilled: another collection took the place of this one under it
         146,  # ExceededMemoryLimit
         189,  # PrimarySteppedDown
         202,  # NetworkInterfaceExceededTimeLimit

@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 
 from prom_faust.exceptions import ConfigurationError, UnreachableError
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.rebuild.shadow.mongo import remove_shadow
 
 __all__ = ["Rebuilt", "rebuild"]
 
@@ -63,6 +64,7 @@ async def _delete_documents(projection: Projection) -> tuple[int, int]:
     collection = projection.collection
     documents = int(await collection.documents.count_documents({}))
     await collection.documents.drop()
+    await remove_shadow(collection)
     result = await collection.positions.delete_many({"collection": projection.options.collection})
     return documents, int(result.deleted_count)
 

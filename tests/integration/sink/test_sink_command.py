@@ -1,5 +1,6 @@
 """``faust -A APP sink ...`` as a user runs it: exit codes, what is on stdout, and one line of error on stderr."""
 
+import asyncio
 import json
 import re
 
