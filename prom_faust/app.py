@@ -36,11 +36,14 @@ from prom_faust.publish.rules import Rules, TopicRules
 from prom_faust.routing.hashing import Routing
 from prom_faust.routing.key import KeyOf as PayloadKey
 from prom_faust.routing.sample import Expectation
+from prom_faust.schema.json import JSONSchema
 from prom_faust.schema.registry import SchemaRegistry
 from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.event import Key
 from prom_faust.sink.faust import Projection, attach
+from prom_faust.sink.metrics import SinkHistograms
 from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, VersionOf
+from prom_faust.sink.tolerance import Tolerance
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
 __all__ = ["Prom", "install"]
@@ -65,6 +68,7 @@ class Prom:
         lanes: the lanes of batch agents, by agent name.
         coordinators: coordinators of this process that ``/ops/coordinators`` shows.
         ops: the operator's pages, or None where the app has none.
+        histograms: of the projections.
     """
 
     app: faust.App
@@ -80,6 +84,7 @@ class Prom:
     ops: Pages | None = None
     _topics: dict[str, _Declared] = field(default_factory=dict)
     _sources: dict[str, TopicSpec] = field(default_factory=dict)
+    histograms: SinkHistograms = field(default_factory=SinkHistograms)
     _database: Any = None
     _partitioned: Subscriptions = field(default_factory=Subscriptions)
 
@@ -195,6 +200,9 @@ class Prom:
         window: int = 10_000,
         group: str | None = None,
         database: Any = None,
+        tolerance: Tolerance = "all",
+        max_failure_rate: float | None = None,
+        redact: Sequence[str] = (),
     ) -> Projection:
         """Keep a collection equal to a topic: the last value of every key that is not deleted.
 
@@ -219,6 +227,9 @@ class Prom:
             window: see there.
             group: see there.
             database: a database of pymongo's async API or of motor, instead of the one of ``mongo_url``.
+            tolerance: see there.
+            max_failure_rate: see there.
+            redact: see there; tags are looked for in the model, and in all versions that the registry has by now.
 
         Returns:
             The projection; its agent is ``app.agents["sink.<collection>"]``.
@@ -248,10 +259,16 @@ class Prom:
             size=size,
             window=window,
             group=group,
+            tolerance=tolerance,
+            max_failure_rate=max_failure_rate,
+            redact=redact,
+            redact_schemas=self._schemas(name),
         )
         if database is None:
             database = self.database
-        projection = Projection(self.app, database, options, self.settings, self.clients)
+        projection = Projection(
+            self.app, database, options, self.settings, self.clients, histograms=self.histograms
+        )
         self.projections[collection] = projection
         attach(projection)
         return projection
@@ -501,6 +518,15 @@ class Prom:
         if cls is not None and issubclass(cls, BaseModel):
             return cls
         return self._topics[topic].model if topic in self._topics else None
+
+    def _schemas(self, topic: str) -> tuple[type[BaseModel] | JSONSchema, ...]:
+        """The schemas of all versions of a topic's values: models, or as they were written."""
+        subject = self.registry.find(topic)
+        types = [version.type for version in subject.versions.values()] if subject else []
+        return tuple(
+            each.cls if each.cls is not None and issubclass(each.cls, BaseModel) else each.reader
+            for each in types
+        )
 
     def _source(self, topic: faust.Topic | str) -> str:
         name = topic if isinstance(topic, str) else str(topic.get_topic_name())

@@ -39,6 +39,7 @@ class Partition:
         self._hold_limit = hold_limit
         self._retry_at: float | None = None
         self._taken_from = -1
+        self._taken_at = -1
         self._taken_to = -1
 
     @property
@@ -58,6 +59,14 @@ class Partition:
         if self.in_flight:
             waiting.append(self._taken_from)
         return min(waiting, default=self.polled_to)
+
+    @property
+    def oldest(self) -> int | None:
+        """The timestamp of the first record that is read and not done, in ms since the epoch; None without one."""
+        times = [records[0].timestamp for records in (self._held, self._buffer) if records]
+        if self.in_flight:
+            times.append(self._taken_at)
+        return min(times, default=None)
 
     @property
     def stuck(self) -> bool:
@@ -104,6 +113,7 @@ class Partition:
             self.in_flight = True
             self.in_flight_bytes = size
             self._taken_from = taken[0].offset
+            self._taken_at = taken[0].timestamp
             self._taken_to = max(self._taken_to, taken[-1].offset)
         return taken
 

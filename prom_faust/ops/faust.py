@@ -27,6 +27,7 @@ from prom_faust.ops.status import (
 )
 from prom_faust.partitioned.agent import RecordAgent
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.service import SinkStats
 
 if TYPE_CHECKING:
     from prom_faust.app import Prom
@@ -187,7 +188,8 @@ def _lane_group(lane: Lane, what: str) -> GroupStatus:
 def _sink(name: str, what: str, lane: Lane, projection: Projection | None) -> SinkStatus:
     owned = lane.partitions
     unstarted = max(len(lane.history.assigned_now) - len(owned), 0)
-    waiting = None if projection is None else projection.projector.stats.outage
+    stats = SinkStats() if projection is None else projection.projector.stats
+    waiting = stats.outage
     if waiting is None and unstarted:
         waiting = f"{unstarted} partitions are assigned and cannot be read yet; the log says why"
     return SinkStatus(
@@ -202,6 +204,8 @@ def _sink(name: str, what: str, lane: Lane, projection: Projection | None) -> Si
         waiting=waiting,
         stopped=str(lane.crash_reason) if lane.crashed else None,
         counts={} if projection is None else _counts(projection),
+        outage=stats.outage is not None,
+        outage_seconds=stats.outage_seconds(time.monotonic()),
     )
 
 
@@ -218,13 +222,15 @@ def _partition(lane: Lane, name: TopicPartition) -> SinkPartition:
         lag=0 if caught_up else max(0, end - partition.done),
         held=partition.held,
         problem=None if partition.error is None else str(partition.error),
+        oldest=partition.oldest,
     )
 
 
 def _counts(projection: Projection) -> dict[str, int]:
     stats = projection.projector.stats
-    names = ("records", "writes", "coalesced", "stale", "dead", "held", "retries")
-    return {name: int(getattr(stats, name)) for name in names}
+    names = ("records", "writes", "coalesced", "stale", "dead", "retries")
+    held = sum(len(partition.held_since) for partition in projection.lane.partitions.values())
+    return {**{name: int(getattr(stats, name)) for name in names}, "held": held}
 
 
 def _topics(partitions: Iterable[tuple[str, int]]) -> Topics:

@@ -60,7 +60,8 @@ def test_sinks_tell_offset_lag_and_counts():
     assert found["prom_faust_sink_applied_offset", "0", "c", "t"] == 5
     assert found["prom_faust_sink_lag_records", "c", "t"] == 4
     assert found["prom_faust_sink_waiting", "c", "t"] == 1
-    assert found["prom_faust_sink_events_total", "c", "dead", "t"] == 2
+    assert found["prom_faust_sink_dead_letters_total", "c", "t"] == 2
+    assert found["prom_faust_sink_held_records", "c", "t"] == 1
     assert found["prom_faust_dead_letters", "t.dlq"] == 7
     assert ("prom_faust_dead_letters", "u.dlq") not in found
 
