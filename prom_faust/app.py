@@ -22,6 +22,7 @@ from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.agent import BatchAgent, BatchFun, DeliveryAgent
 from prom_faust.lane.faust import Stop
 from prom_faust.lane.service import Lane, LaneOptions
+from prom_faust.logs import json_logging
 from prom_faust.ops.app import install_ops
 from prom_faust.ops.pages import Pages
 from prom_faust.ops.status import TOPIC as STATUS_TOPIC
@@ -580,6 +581,8 @@ def install(
     )
     if loaded.ops:
         prom.ops = install_ops(prom)
+    if loaded.log_format == "json":
+        _log_json(app)
     app.boot_strategy = PreflightFirst(cast(BootStrategy, app.boot_strategy), preflight)
     install_transport(app, gate)
     install_topics(app, rendezvous=loaded.assignor != "faust")
@@ -601,6 +604,24 @@ def _database(url: str) -> Any:
         return client.get_database(name)
     except (PyMongoError, ValueError) as error:
         raise ConfigurationError(f"mongo_url cannot be used: {error}") from error
+
+
+def _log_json(app: faust.App) -> None:
+    """Let the worker log JSON: Faust reads its settings when they are first asked for, and that may have been."""
+
+    def configure(_app: Any, conf: Any, **_: Any) -> None:
+        # Faust warns of a setting that is changed after it was read: it is read where Faust keeps it.
+        if vars(conf).get(type(conf).logging_config.storage_name):
+            raise ConfigurationError(
+                'log_format="json" and logging_config= both say how log lines look: leave one out, and use '
+                "prom_faust.logs.JSON_FORMATTER in a configuration of your own"
+            )
+        conf.logging_config = json_logging()
+
+    if app.configured:
+        configure(app, app.conf)
+    else:
+        cast(Any, app.on_configured).connect(configure)
 
 
 def _keys_are_json(topic: faust.Topic | str) -> bool:

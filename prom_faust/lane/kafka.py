@@ -20,6 +20,7 @@ from prom_faust.clients import Clients, check_coordinator
 from prom_faust.exceptions import LostHistoryError, PositionLostError, UnreachableError
 from prom_faust.lane.history import LogState, Position, check_history, has_grown
 from prom_faust.lane.record import TopicPartition
+from prom_faust.logs import place
 
 __all__ = [
     "Committer",
@@ -226,7 +227,11 @@ class LogComparison:
             try:
                 return await self._look(consumer, names)
             except LostHistoryError as error:
-                logger.warning("%s; looking again in %g s", error, pause)
+                logger.warning(
+                    "%s; looking again in %g s",
+                    *(error, pause),
+                    extra={"topic": self._topic, "group": self._group},
+                )
                 await asyncio.sleep(pause)
                 # Another member may have stored a partition count that this one has not seen yet.
                 await _refresh(consumer)
@@ -282,6 +287,7 @@ class LogComparison:
                 self._topic,
                 before,
                 count,
+                extra={"topic": self._topic, "group": self._group},
             )
             self._known_count = count
         await self._positions.store_positions(self._topic, grown, now=time.time_ns() // 1_000_000)
@@ -352,10 +358,16 @@ class Committer:
                 await consumer.commit({kafka_partition(partition): offset})
         except (CommitFailedError, IllegalStateError) as error:
             logger.info(
-                "offset %d of %s is not committed, the group has moved on: %s", offset, partition, error
+                "offset %d of %s is not committed, the group has moved on: %s",
+                *(offset, partition, error),
+                extra={**place(partition), "offset": offset},
             )
         except (TimeoutError, KafkaError) as error:
-            logger.warning("offset %d of %s is not committed yet: %r", offset, partition, error)
+            logger.warning(
+                "offset %d of %s is not committed yet: %r",
+                *(offset, partition, error),
+                extra={**place(partition), "offset": offset},
+            )
             return False
         else:
             self._committed[partition] = offset

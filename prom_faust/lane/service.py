@@ -109,6 +109,7 @@ class Lane(Service):
             check_history=self._check_history,
             label=self.label,
         )
+        self._fields = {"topic": options.topic, "group": options.group}
         self._polled_at = 0.0
         self._closed = asyncio.Event()
 
@@ -184,7 +185,9 @@ class Lane(Service):
                         self._end_worker(refused)
                         return
                     delay = backoff.next()
-                    logger.warning("%s: Kafka: %r; again in %.1f s", self.label, error, delay)
+                    logger.warning(
+                        "%s: Kafka: %r; again in %.1f s", self.label, error, delay, extra=self._fields
+                    )
                     await self.sleep(delay)
         finally:
             self._closed.set()
@@ -213,7 +216,11 @@ class Lane(Service):
             try:
                 await self._check_history()
             except (KafkaError, UnreachableError, OSError) as error:
-                logger.info("%s: the log was not compared with the stored positions: %r", self.label, error)
+                logger.info(
+                    "%s: the log was not compared with the stored positions: %r",
+                    *(self.label, error),
+                    extra=self._fields,
+                )
 
     async def _check_history(self) -> None:
         await self._ownership.check_history()
@@ -230,4 +237,6 @@ class Lane(Service):
             async with asyncio.timeout(self.options.drain_timeout + CLOSE_SECONDS):
                 await self._closed.wait()
         except TimeoutError:
-            logger.warning("%s: not drained in time; what is left will be done again", self.label)
+            logger.warning(
+                "%s: not drained in time; what is left will be done again", self.label, extra=self._fields
+            )

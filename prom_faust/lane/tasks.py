@@ -152,7 +152,11 @@ class Flights:
             if not all(share.token.valid for share in shares.values()):
                 return
             delay = backoff.next()
-            logger.warning("%s: %s; the batch is sent again in %.1f s", self._label, error, delay)
+            logger.warning(
+                "%s: %s; the batch is sent again in %.1f s",
+                *(self._label, error, delay),
+                extra={"topic": next(iter(shares)).topic, "partitions": [name.partition for name in shares]},
+            )
             batch.waiting = True
             await asyncio.sleep(delay)
 

@@ -12,6 +12,7 @@ from prom_faust.exceptions import AgentCrashedError, DeadLetterError, RecordErro
 from prom_faust.lane.agent import Delivery, DeliveryAgent
 from prom_faust.lane.batch import Batch, Share
 from prom_faust.lane.record import Record, TopicPartition
+from prom_faust.logs import place
 from prom_faust.partitioned.event import PartitionedEvent
 
 __all__ = ["Bury", "Decode", "Handle", "RecordAgent"]
@@ -91,7 +92,7 @@ class RecordAgent(DeliveryAgent):
                 handled = await self._pass_on(record)
             except (RevokedError, DeadLetterError) as error:
                 level = logging.WARNING if isinstance(error, DeadLetterError) else logging.DEBUG
-                logger.log(level, "agent %s: %s", self.name, error)
+                logger.log(level, "agent %s: %s", self.name, error, extra=place(record))
                 batch.put_back(name, error, since=record.offset)
                 return
             except _Failed as failed:
@@ -101,6 +102,7 @@ class RecordAgent(DeliveryAgent):
                     "agent %s: the handler failed on %s offset %d, which comes again in %.1f s",
                     *(self.name, name, record.offset, pause),
                     exc_info=failed.__cause__,
+                    extra=place(record),
                 )
                 batch.put_back(name, crashed, since=record.offset, pause=pause)
                 return

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from prom_faust.clients import Clients, LateProducer
 from prom_faust.dlq.envelope import dlq_topic, letter_of
 from prom_faust.dlq.kafka import DeadLetterPublisher
+from prom_faust.dlq.reason import reason_of
 from prom_faust.exceptions import (
     DeadLetterError,
     PromFaustError,
@@ -21,6 +22,7 @@ from prom_faust.exceptions import (
 from prom_faust.kafka import ensure_topics
 from prom_faust.lane.batch import Batch, Share
 from prom_faust.lane.record import Record, TopicPartition
+from prom_faust.logs import Throttle, place
 from prom_faust.partitioned.decode import Reader
 from prom_faust.partitioned.source import carried
 from prom_faust.routing.hashing import partition_of
@@ -54,6 +56,7 @@ class Graveyard:
         self._original = original
         self._publisher = DeadLetterPublisher(clients)
         self._there: set[str] = set()
+        self._buried = Throttle(time.monotonic)
 
     async def bury(self, record: Record, error: RecordError) -> DeadLetterError | None:
         """Publish the letter of a record; gives the error with which that failed."""
@@ -67,10 +70,11 @@ class Graveyard:
         except (TopicError, UnreachableError) as failure:
             return DeadLetterError(f"a dead letter could not be published to {topic}: {failure}")
         failed = (await self._publisher.publish([letter]))[0]
-        if failed is None:
+        if failed is None and (count := self._buried.count()):
             logger.warning(
-                "group %s: offset %d of %s[%d] is on the dead-letter topic: %.300s",
-                *(self._group, found.offset, found.topic, found.partition, error),
+                "group %s: %d more records are on the dead-letter topic, now offset %d of %s[%d]: %s",
+                *(self._group, count, found.offset, found.topic, found.partition, reason_of(error, ())),
+                extra={"group": self._group, **place(found)},
             )
         return failed
 
@@ -116,7 +120,11 @@ class Repartitioner:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._send(share.records)
         except (TimeoutError, KafkaError, OSError, DeadLetterError) as error:
-            logger.warning("%s waits: its records could not be sent on to %s: %r", name, self._topic, error)
+            logger.warning(
+                "%s waits: its records could not be sent on to %s: %r",
+                *(name, self._topic, error),
+                extra=place(name),
+            )
             batch.put_back(name, _reason(error))
             await self.close()
 

@@ -181,7 +181,11 @@ class Projection(Service):
             try:
                 await self.sweep()
             except (KafkaError, PyMongoError, UnreachableError, OSError) as error:
-                logger.info("%s: markers stay a while: %s", self.label, error)
+                logger.info(
+                    "%s: markers stay a while: %s",
+                    *(self.label, error),
+                    extra={"sink": self.options.collection, "topic": self.options.topic},
+                )
 
     async def sweep(self) -> int:
         """Remove the markers that have stood long enough, of the partitions owned here; returns how many."""
