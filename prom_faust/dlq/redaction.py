@@ -210,7 +210,7 @@ def names_of(model: type[BaseModel] | None) -> frozenset[str]:
     """The names of all fields of a model; none where it cannot be said."""
     try:
         return frozenset() if model is None else _names([_Node(root, root) for root in _documents(model)])
-    except ConfigurationError:
+    except Exception:  # noqa: BLE001 - what describes a model may be a user's, and names only say more
         return frozenset()
 
 

@@ -72,7 +72,7 @@ class Graveyard:
         failed = (await self._publisher.publish([letter]))[0]
         if failed is None and (count := self._buried.count()):
             logger.warning(
-                "group %s: %d more records are on the dead-letter topic, now offset %d of %s[%d]: %s",
+                "group %s: %d records more are on the dead-letter topic, now offset %d of %s[%d]: %s",
                 *(self._group, count, found.offset, found.topic, found.partition, reason_of(error, ())),
                 extra={"group": self._group, **place(found)},
             )

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from prom_faust.backoff import Backoff
@@ -181,7 +181,6 @@ class Projector:
         self._meter = meter
         self._calm_since = -math.inf
         self._redactor = _redactor(options)
-        self._names = self._redactor.names if self._redactor is not None else names_of(options.model)
         self._buried = Throttle(time.monotonic)
         self._window = Window()
         self._stopped: dict[TopicPartition, tuple[int, Backoff]] = {}
@@ -263,7 +262,7 @@ class Projector:
         if published and (count := self._buried.count(published)):
             record = letters[0].record
             logger.warning(
-                "sink %s: %d more records are on the dead-letter topic, now %s[%d] offset %d: %s",
+                "sink %s: %d records more are on the dead-letter topic, now %s[%d] offset %d: %s",
                 *(self.options.collection, count, record.topic, record.partition, record.offset),
                 self._reason(allowed[0][1]),
                 extra={**self._fields, **place(record)},
@@ -275,6 +274,11 @@ class Projector:
 
     def _reason(self, error: RecordError) -> str:
         return reason_of(error, self._names)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The fields that may be named: asked for when the first record is bad, for most sinks never."""
+        return self._redactor.names if self._redactor is not None else names_of(self.options.model)
 
     def _refusal(self, record: Record, error: RecordError, rate: float) -> PromFaustError | None:
         """Why a bad record must not be dead-lettered, or None."""
