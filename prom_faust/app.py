@@ -28,6 +28,7 @@ from prom_faust.lane.failure.policy import OnError, Policy
 from prom_faust.lane.faust import Stop, add_batch_agent
 from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.service import Lane
+from prom_faust.logs import json_logging
 from prom_faust.ops.app import install_ops
 from prom_faust.ops.pages import Pages
 from prom_faust.ops.status import TOPIC as STATUS_TOPIC
@@ -42,11 +43,14 @@ from prom_faust.publish.rules import Rules, TopicRules
 from prom_faust.routing.hashing import Routing
 from prom_faust.routing.key import KeyOf as PayloadKey
 from prom_faust.routing.sample import Expectation
+from prom_faust.schema.json import JSONSchema
 from prom_faust.schema.registry import SchemaRegistry
 from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.event import Key
 from prom_faust.sink.faust import Projection, attach
+from prom_faust.sink.metrics import SinkHistograms
 from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, VersionOf
+from prom_faust.sink.tolerance import Tolerance
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
 __all__ = ["Prom", "install"]
@@ -71,6 +75,7 @@ class Prom:
         lanes: the lanes of batch agents, by agent name.
         coordinators: coordinators of this process that ``/ops/coordinators`` shows.
         ops: the operator's pages, or None where the app has none.
+        histograms: of the projections.
     """
 
     app: faust.App
@@ -86,6 +91,7 @@ class Prom:
     ops: Pages | None = None
     _topics: dict[str, _Declared] = field(default_factory=dict)
     _sources: dict[str, TopicSpec] = field(default_factory=dict)
+    histograms: SinkHistograms = field(default_factory=SinkHistograms)
     _database: Any = None
     _partitioned: Subscriptions = field(default_factory=Subscriptions)
 
@@ -201,6 +207,9 @@ class Prom:
         window: int = 10_000,
         group: str | None = None,
         database: Any = None,
+        tolerance: Tolerance = "all",
+        max_failure_rate: float | None = None,
+        redact: Sequence[str] = (),
     ) -> Projection:
         """Keep a collection equal to a topic: the last value of every key that is not deleted.
 
@@ -225,6 +234,9 @@ class Prom:
             window: see there.
             group: see there.
             database: a database of pymongo's async API or of motor, instead of the one of ``mongo_url``.
+            tolerance: see there.
+            max_failure_rate: see there.
+            redact: see there; tags are looked for in the model, and in all versions that the registry has by now.
 
         Returns:
             The projection; its agent is ``app.agents["sink.<collection>"]``.
@@ -254,10 +266,16 @@ class Prom:
             size=size,
             window=window,
             group=group,
+            tolerance=tolerance,
+            max_failure_rate=max_failure_rate,
+            redact=redact,
+            redact_schemas=self._schemas(name),
         )
         if database is None:
             database = self.database
-        projection = Projection(self.app, database, options, self.settings, self.clients)
+        projection = Projection(
+            self.app, database, options, self.settings, self.clients, histograms=self.histograms
+        )
         self.projections[collection] = projection
         attach(projection)
         return projection
@@ -602,6 +620,15 @@ class Prom:
             return cls
         return self._topics[topic].model if topic in self._topics else None
 
+    def _schemas(self, topic: str) -> tuple[type[BaseModel] | JSONSchema, ...]:
+        """The schemas of all versions of a topic's values: models, or as they were written."""
+        subject = self.registry.find(topic)
+        types = [version.type for version in subject.versions.values()] if subject else []
+        return tuple(
+            each.cls if each.cls is not None and issubclass(each.cls, BaseModel) else each.reader
+            for each in types
+        )
+
     def _source(self, topic: faust.Topic | str) -> str:
         name = topic if isinstance(topic, str) else str(topic.get_topic_name())
         self._sources.setdefault(name, TopicSpec(name, create=False))
@@ -654,6 +681,8 @@ def install(
     )
     if loaded.ops:
         prom.ops = install_ops(prom)
+    if loaded.log_format == "json":
+        _log_json(app)
     app.boot_strategy = PreflightFirst(cast(BootStrategy, app.boot_strategy), preflight)
     install_transport(app, gate)
     install_topics(app, rendezvous=loaded.assignor != "faust")
@@ -675,6 +704,24 @@ def _database(url: str) -> Any:
         return client.get_database(name)
     except (PyMongoError, ValueError) as error:
         raise ConfigurationError(f"mongo_url cannot be used: {error}") from error
+
+
+def _log_json(app: faust.App) -> None:
+    """Let the worker log JSON: Faust reads its settings when they are first asked for, and that may have been."""
+
+    def configure(_app: Any, conf: Any, **_: Any) -> None:
+        # Faust warns of a setting that is changed after it was read: it is read where Faust keeps it.
+        if vars(conf).get(type(conf).logging_config.storage_name):
+            raise ConfigurationError(
+                'log_format="json" and logging_config= both say how log lines look: leave one out, and use '
+                "prom_faust.logs.JSON_FORMATTER in a configuration of your own"
+            )
+        conf.logging_config = json_logging()
+
+    if app.configured:
+        configure(app, app.conf)
+    else:
+        cast(Any, app.on_configured).connect(configure)
 
 
 def _keys_are_json(topic: faust.Topic | str) -> bool:

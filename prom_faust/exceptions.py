@@ -26,6 +26,8 @@
     │   ├── DocumentError         it maps to something that MongoDB cannot store
     │   └── WriteRejectedError    MongoDB refused it
     ├── DeadLetterError       R   a dead letter could not be published
+    ├── NotToleratedError     R   a bad record stops its partition, as the sink's tolerance asks
+    ├── FailureRateError      R   more of a sink's records are bad than it may dead-letter
     ├── RevokedError              a partition was revoked while its batch was in flight
     │   └── ProducerFencedError   another owner has its transactions, or Kafka has ended them
     ├── TransactionAbortedError R what a record sends could not be written, and nothing of it was
@@ -49,6 +51,7 @@ __all__ = [
     "DocumentError",
     "DuplicateMemberError",
     "Failure",
+    "FailureRateError",
     "GroupError",
     "GroupExpiredError",
     "IncompatibleSchemaError",
@@ -57,6 +60,7 @@ __all__ = [
     "LocalStackError",
     "LostHistoryError",
     "NotSettledError",
+    "NotToleratedError",
     "PartitionCountError",
     "PayloadInvalidError",
     "PositionLostError",
@@ -222,6 +226,18 @@ class WriteRejectedError(RecordError):
 
 class DeadLetterError(PromFaustError):
     """A dead letter could not be published; its partition waits."""
+
+    retryable = True
+
+
+class NotToleratedError(PromFaustError):
+    """A bad record may not be dead-lettered, as the sink's ``tolerance`` asks; its partition waits before it."""
+
+    retryable = True
+
+
+class FailureRateError(PromFaustError):
+    """More of the sink's last records are bad than ``max_failure_rate`` allows; their partitions wait."""
 
     retryable = True
 

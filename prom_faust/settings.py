@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prom_faust.exceptions import ConfigurationError
+from prom_faust.logs import LogFormat
 
 __all__ = ["Settings", "load_settings", "read_settings"]
 
@@ -102,6 +103,9 @@ class Settings(BaseSettings):
         description="A projection that applies nothing for so long, though it could, is not ready.",
     )
     sweep_interval: float = Field(5.0, gt=0, description="Between two removals of old delete markers.")
+    log_format: LogFormat = Field(
+        default="text", description="How the worker's log lines look: `text` as Faust has them, or `json`."
+    )
 
 
 def load_settings(**given: Any) -> Settings:

@@ -12,9 +12,10 @@ from enum import Enum
 from prom_faust.exceptions import DecodeError, RecordError
 from prom_faust.lane.record import PlainRecord, Record
 
-__all__ = ["DeadLetter", "State", "decode", "dlq_topic", "encode", "letter_of", "value_of"]
+__all__ = ["PREFIX", "DeadLetter", "State", "decode", "dlq_topic", "encode", "letter_of", "value_of"]
 
 PREFIX = "x-dlq-"
+"""Of the names of the headers that are added."""
 MESSAGE_LIMIT = 4_000
 """Characters of an error message that are kept: a header must not outgrow its record."""
 ATTEMPTS = re.compile(rb"[0-9]{1,9}")

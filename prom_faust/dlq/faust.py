@@ -15,6 +15,7 @@ from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import DecodeError, PromFaustError, TopicError, UnreachableError
 from prom_faust.kafka import ensure_topics
 from prom_faust.lane.record import PlainRecord
+from prom_faust.logs import place
 from prom_faust.settings import Settings
 from prom_faust.topics import dead_letter_spec
 
@@ -58,7 +59,7 @@ class Burial:
         )
         backoff = Backoff()
         while (failure := await self._publish(letter)) is not None:
-            logger.warning("%s: tried again", failure)
+            logger.warning("%s: tried again", failure, extra=place(record))
             # A rebalance and the worker's end wait for the records at hand. Not for this one: nothing behind it is
             # read meanwhile, so its offset is not committed, and it comes again.
             cast(Any, self._app.consumer)._unacked_messages.discard(message)  # noqa: SLF001

@@ -9,9 +9,11 @@ from aiokafka.errors import KafkaError
 
 from prom_faust.clients import Clients, LateProducer
 from prom_faust.dlq.envelope import DeadLetter, dlq_topic, encode, letter_of, value_of
+from prom_faust.dlq.reason import reason_of
 from prom_faust.exceptions import DeadLetterError, RecordError, TopicError, UnreachableError
 from prom_faust.kafka import ensure_topics
 from prom_faust.lane.record import Record
+from prom_faust.logs import Throttle, place
 from prom_faust.settings import Settings
 from prom_faust.topics import dead_letter_spec
 
@@ -96,6 +98,7 @@ class Graveyard:
         self._original = original
         self._publisher = DeadLetterPublisher(clients)
         self._there: set[str] = set()
+        self._buried = Throttle(time.monotonic)
 
     async def letter(self, record: Record, error: RecordError) -> DeadLetter:
         """The letter of a record, whose topic is there.
@@ -112,10 +115,12 @@ class Graveyard:
                 self._there.add(topic)
         except (TopicError, UnreachableError) as failure:
             raise DeadLetterError(f"a dead letter could not be published to {topic}: {failure}") from failure
-        logger.warning(
-            "group %s: offset %d of %s[%d] goes to the dead-letter topic: %.300s",
-            *(self._group, found.offset, found.topic, found.partition, error),
-        )
+        if count := self._buried.count():
+            logger.warning(
+                "group %s: %d records more go to the dead-letter topic, now offset %d of %s[%d]: %s",
+                *(self._group, count, found.offset, found.topic, found.partition, reason_of(error, ())),
+                extra={"group": self._group, **place(found)},
+            )
         return letter
 
     async def bury(self, record: Record, error: RecordError) -> DeadLetterError | None:

@@ -22,6 +22,7 @@ from prom_faust.lane.freshness import Synced
 from prom_faust.lane.history import LogState, Position, check_history, has_grown
 from prom_faust.lane.losses.kafka import Losses, LossStore
 from prom_faust.lane.record import TopicPartition
+from prom_faust.logs import place
 
 __all__ = [
     "Committer",
@@ -233,7 +234,11 @@ class LogComparison:
             try:
                 return await self._look(consumer, names)
             except LostHistoryError as error:
-                logger.warning("%s; looking again in %g s", error, pause)
+                logger.warning(
+                    "%s; looking again in %g s",
+                    *(error, pause),
+                    extra={"topic": self._topic, "group": self._group},
+                )
                 await asyncio.sleep(pause)
                 # Another member may have stored a partition count that this one has not seen yet.
                 await _refresh(consumer)
@@ -291,6 +296,7 @@ class LogComparison:
                 self._topic,
                 before,
                 count,
+                extra={"topic": self._topic, "group": self._group},
             )
             self._known_count = count
         await self._positions.store_positions(self._topic, grown, now=_milliseconds())
@@ -366,10 +372,16 @@ class Committer:
                 await consumer.commit({kafka_partition(partition): offset})
         except (CommitFailedError, IllegalStateError) as error:
             logger.info(
-                "offset %d of %s is not committed, the group has moved on: %s", offset, partition, error
+                "offset %d of %s is not committed, the group has moved on: %s",
+                *(offset, partition, error),
+                extra={**place(partition), "offset": offset},
             )
         except (TimeoutError, KafkaError) as error:
-            logger.warning("offset %d of %s is not committed yet: %r", offset, partition, error)
+            logger.warning(
+                "offset %d of %s is not committed yet: %r",
+                *(offset, partition, error),
+                extra={**place(partition), "offset": offset},
+            )
             return False
         else:
             self._committed[partition] = offset

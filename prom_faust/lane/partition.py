@@ -40,6 +40,7 @@ class Partition:
         self._hold_limit = hold_limit
         self._retry_at: float | None = None
         self._taken_from = -1
+        self._taken_at = -1
         self._taken_to = -1
 
     @property
@@ -69,6 +70,14 @@ class Partition:
     def stopped(self) -> bool:
         """Whether it does not go on by itself: its agent's policy is to stop at a record that it cannot do."""
         return self._retry_at == FOREVER
+
+    @property
+    def oldest(self) -> int | None:
+        """The timestamp of the first record that is read and not done, in ms since the epoch; None without one."""
+        times = [records[0].timestamp for records in (self._held, self._buffer) if records]
+        if self.in_flight:
+            times.append(self._taken_at)
+        return min(times, default=None)
 
     @property
     def stuck(self) -> bool:
@@ -115,6 +124,7 @@ class Partition:
             self.in_flight = True
             self.in_flight_bytes = size
             self._taken_from = taken[0].offset
+            self._taken_at = taken[0].timestamp
             self._taken_to = max(self._taken_to, taken[-1].offset)
         return taken
 

@@ -122,6 +122,7 @@ class Lane(Service):
             check_history=self.check_history,
             label=self.label,
         )
+        self._fields = {"topic": options.topic, "group": options.group}
         self._polled_at = 0.0
         self._left: KafkaError | None = None
         self._closed = asyncio.Event()
@@ -210,7 +211,9 @@ class Lane(Service):
                         self._end_worker(refused)
                         return
                     delay = backoff.next()
-                    logger.warning("%s: Kafka: %r; again in %.1f s", self.label, error, delay)
+                    logger.warning(
+                        "%s: Kafka: %r; again in %.1f s", self.label, error, delay, extra=self._fields
+                    )
                     await self.sleep(delay)
         finally:
             self._closed.set()
@@ -242,7 +245,11 @@ class Lane(Service):
             try:
                 await self.check_history()
             except (KafkaError, UnreachableError, OSError) as error:
-                logger.info("%s: the log was not compared with the stored positions: %r", self.label, error)
+                logger.info(
+                    "%s: the log was not compared with the stored positions: %r",
+                    *(self.label, error),
+                    extra=self._fields,
+                )
 
     async def check_history(self) -> None:
         """Compare the logs of our partitions with what is stored; end the worker if they are others.
@@ -269,7 +276,9 @@ class Lane(Service):
             async with asyncio.timeout(self.options.drain_timeout + CLOSE_SECONDS):
                 await self._closed.wait()
         except TimeoutError:
-            logger.warning("%s: not drained in time; what is left will be done again", self.label)
+            logger.warning(
+                "%s: not drained in time; what is left will be done again", self.label, extra=self._fields
+            )
         if self._graveyard is not None:
             await self._graveyard.close()
 

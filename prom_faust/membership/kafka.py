@@ -171,7 +171,11 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
                 )
                 return
             if standing >= PATIENCE_SECONDS:
-                logger.warning("group %s: %r; the worker tries again to join", self.group, error)
+                logger.warning(
+                    "group %s: %r; the worker tries again to join",
+                    *(self.group, error),
+                    extra={"group": self.group},
+                )
                 self._try_again(coordinator)
                 standing = 0.0
 

@@ -46,7 +46,7 @@ async def make_room(
     try:
         other = await _successor(clients, group, identity)
     except (KafkaError, OSError, TimeoutError) as error:
-        logger.warning("cannot see who else is in group %s: %r", group, error)
+        logger.warning("cannot see who else is in group %s: %r", group, error, extra={"group": group})
         return None
     if other is None:
         return None

@@ -41,11 +41,13 @@ def install_ops(prom: "Prom") -> Pages:
     observer = Observer(prom, interval=settings.status_interval, progress_within=settings.progress_within)
     cluster = ClusterView(prom.clients, groups=observer.groups, letters=lambda: _letters(prom))
     status = StatusService(prom.clients, observer, cluster, interval=settings.status_interval)
+    metrics = WorkerMetrics()
+    metrics.registry.register(prom.histograms)
     pages = Pages(
         path=f"/{settings.ops_path.strip('/')}",
         cluster=cluster,
         status=status,
-        metrics=WorkerMetrics(),
+        metrics=metrics,
         coordinators=lambda: prom.coordinators,
         clock=time.time,
     )

@@ -29,6 +29,7 @@ from prom_faust.ops.status import (
 )
 from prom_faust.partitioned.agent import RecordAgent
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.service import SinkStats
 
 if TYPE_CHECKING:
     from prom_faust.app import Prom
@@ -191,7 +192,8 @@ def _lane_group(lane: Lane, what: str) -> GroupStatus:
 def _sink(name: str, what: str, lane: Lane, projection: Projection | None) -> SinkStatus:
     owned = lane.partitions
     unstarted = max(len(lane.history.assigned_now) - len(owned), 0)
-    waiting = None if projection is None else projection.projector.stats.outage
+    stats = SinkStats() if projection is None else projection.projector.stats
+    waiting = stats.outage
     if waiting is None and unstarted:
         waiting = f"{unstarted} partitions are assigned and cannot be read yet; the log says why"
     return SinkStatus(
@@ -206,6 +208,8 @@ def _sink(name: str, what: str, lane: Lane, projection: Projection | None) -> Si
         waiting=waiting,
         stopped=str(lane.crash_reason) if lane.crashed else _stops(owned),
         counts={} if projection is None else _counts(projection),
+        outage=stats.outage is not None,
+        outage_seconds=stats.outage_seconds(time.monotonic()),
     )
 
 
@@ -229,13 +233,15 @@ def _partition(lane: Lane, name: TopicPartition) -> SinkPartition:
         held=partition.held,
         problem=None if partition.error is None else str(partition.error),
         may_hold_deleted=name in lane.losses.since,
+        oldest=partition.oldest,
     )
 
 
 def _counts(projection: Projection) -> dict[str, int]:
     stats = projection.projector.stats
-    names = ("records", "writes", "coalesced", "stale", "dead", "held", "retries")
-    return {name: int(getattr(stats, name)) for name in names}
+    names = ("records", "writes", "coalesced", "stale", "dead", "retries")
+    held = sum(len(partition.held_since) for partition in projection.lane.partitions.values())
+    return {**{name: int(getattr(stats, name)) for name in names}, "held": held}
 
 
 def _topics(partitions: Iterable[tuple[str, int]]) -> Topics:

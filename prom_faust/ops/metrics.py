@@ -5,6 +5,7 @@ Every worker tells of its own partitions only, so that sums over the workers are
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -15,6 +16,20 @@ from prom_faust.ops.sinks import behind
 from prom_faust.ops.status import GroupStatus, SinkStatus, Topics, WorkerStatus
 
 __all__ = ["Figures", "Tally", "WorkerMetrics", "families"]
+
+
+COUNTERS: Final[Mapping[str, tuple[str, str]]] = {
+    "records": ("prom_faust_sink_records", "Records done: applied, needless, stale or dead-lettered."),
+    "writes": ("prom_faust_sink_writes", "Documents and delete markers written."),
+    "coalesced": (
+        "prom_faust_sink_coalesced_records",
+        "Records that a later one of their key made needless.",
+    ),
+    "stale": ("prom_faust_sink_stale_writes", "Writes that a newer state had overtaken."),
+    "dead": ("prom_faust_sink_dead_letters", "Records dead-lettered."),
+    "retries": ("prom_faust_sink_retries", "Attempts that were repeated."),
+}
+"""What a sink counts, to the name and the meaning of its counter."""
 
 
 class Tally:
@@ -192,8 +207,23 @@ def _sinks(figures: Figures) -> Iterator[Metric]:
         "1 while the sink waits for a server, is stuck, or has stopped.",
         labels=labels,
     )
-    counted = CounterMetricFamily(
-        "prom_faust_sink_events", "What the sink did since the start, by kind.", labels=[*labels, "kind"]
+    stuck = GaugeMetricFamily(
+        "prom_faust_sink_stuck_partitions", "Partitions that do not go on, and say why.", labels=labels
+    )
+    late = GaugeMetricFamily(
+        "prom_faust_sink_lag_seconds",
+        "Age of the oldest record that is read and not applied; 0 without one.",
+        labels=labels,
+    )
+    counted = [CounterMetricFamily(name, text, labels=labels) for name, text in COUNTERS.values()]
+    held = GaugeMetricFamily(
+        "prom_faust_sink_held_records", "Records that wait for a unique value.", labels=labels
+    )
+    outage = GaugeMetricFamily(
+        "prom_faust_sink_outage", "1 while MongoDB does not answer, or answers no write.", labels=labels
+    )
+    outages = CounterMetricFamily(
+        "prom_faust_sink_outage_seconds", "How long that was so since the start, up to now.", labels=labels
     )
     deleted = GaugeMetricFamily(
         "prom_faust_sink_may_hold_deleted",
@@ -214,13 +244,40 @@ def _sinks(figures: Figures) -> Iterator[Metric]:
             applied.add_metric([*names, str(partition.partition)], partition.done)
             if sink.what == "projection":
                 deleted.add_metric([*names, str(partition.partition)], float(partition.may_hold_deleted))
-        for kind, count in sink.counts.items():
-            if kind != "held":
-                counted.add_metric([*names, kind], count)
+        stuck.add_metric(names, sum(each.problem is not None for each in sink.partitions))
+        late.add_metric(names, _lag_seconds(sink, figures.status.at))
+        if sink.what == "projection":
+            for family, kind in zip(counted, COUNTERS, strict=True):
+                family.add_metric(names, sink.counts.get(kind, 0))
+            held.add_metric(names, sink.counts.get("held", 0))
+            outage.add_metric(names, float(sink.outage))
+            outages.add_metric(names, sink.outage_seconds)
     for topic, number in figures.letters.items():
         if number is not None:
             letters.add_metric([topic], number)
-    yield from (applied, lag, in_flight, waiting, counted, deleted, letters)
+    yield from (
+        applied,
+        lag,
+        late,
+        in_flight,
+        waiting,
+        stuck,
+        *counted,
+        held,
+        outage,
+        outages,
+        deleted,
+        letters,
+    )
+
+
+def _lag_seconds(sink: SinkStatus, now: int) -> float:
+    """The age of the oldest record that is read and not applied, of all partitions; clocks may differ.
+
+    What Kafka has and the lane has not read yet has no age here: it counts in the lag in records.
+    """
+    times = [each.oldest for each in sink.partitions if each.oldest is not None and each.oldest >= 0]
+    return max(0, now - min(times, default=now)) / 1000
 
 
 def _sink_lag(sink: SinkStatus, state: GroupState | None) -> int:

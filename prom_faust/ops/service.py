@@ -16,6 +16,7 @@ from mode import Service
 from prom_faust.assignment.identity import worker_identity
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients, LateProducer, close_consumer
+from prom_faust.logs import Throttle
 from prom_faust.ops.board import Board, Seen
 from prom_faust.ops.clients import ClusterView
 from prom_faust.ops.faust import Observer
@@ -66,6 +67,7 @@ class StatusService(Service):
         self._producer = LateProducer(clients, what="the status producer", close_timeout=GOODBYE_SECONDS)
         self._writing = asyncio.Lock()
         self._failing = False
+        self._foreign = Throttle(time.monotonic)
 
     @property
     def label(self) -> str:
@@ -170,7 +172,8 @@ class StatusService(Service):
             return
         status = None if record.value is None else decode(record.value)
         if status is None and record.value is not None:
-            logger.info("offset %d of %s is no status", record.offset, TOPIC)
+            if count := self._foreign.count():
+                logger.info("%d records of %s are no status, now offset %d", count, TOPIC, record.offset)
             return
         self.board.put(worker, status, written_at=record.timestamp / 1000 if late else None)
 

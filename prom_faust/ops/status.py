@@ -117,6 +117,7 @@ class SinkPartition:
         held: records that wait, and come again with the next batch.
         problem: why it does not go on; None while it does.
         may_hold_deleted: whether deletes may have been missed, and the keys have not been read again yet.
+        oldest: the timestamp of the first record that is read and not done, in ms since the epoch; None without one.
     """
 
     partition: Int
@@ -126,6 +127,7 @@ class SinkPartition:
     held: Int = 0
     problem: str | None = None
     may_hold_deleted: bool = False
+    oldest: Int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class SinkStatus:
         waiting: what it waits for, such as a server that is away; None while it does not.
         stopped: why it will not go on by itself; None while it does.
         counts: since the worker started: ``records``, ``writes``, ``stale``, ``dead`` and so on.
+        outage: whether MongoDB is away.
+        outage_seconds: how long that was so since the worker started, all in all and up to now.
     """
 
     name: str
@@ -157,6 +161,8 @@ class SinkStatus:
     waiting: str | None = None
     stopped: str | None = None
     counts: dict[str, Int] = field(default_factory=dict)
+    outage: bool = False
+    outage_seconds: Float = 0.0
 
     @property
     def lag(self) -> int:

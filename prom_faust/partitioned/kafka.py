@@ -12,6 +12,7 @@ from prom_faust.dlq.kafka import Graveyard
 from prom_faust.exceptions import DeadLetterError, PromFaustError, RecordError, UnreachableError
 from prom_faust.lane.batch import Batch, Share
 from prom_faust.lane.record import Record, TopicPartition
+from prom_faust.logs import place
 from prom_faust.partitioned.decode import Reader
 from prom_faust.partitioned.source import carried
 from prom_faust.routing.hashing import partition_of
@@ -61,7 +62,11 @@ class Repartitioner:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._send(share.records)
         except (TimeoutError, KafkaError, OSError, DeadLetterError) as error:
-            logger.warning("%s waits: its records could not be sent on to %s: %r", name, self._topic, error)
+            logger.warning(
+                "%s waits: its records could not be sent on to %s: %r",
+                *(name, self._topic, error),
+                extra=place(name),
+            )
             batch.put_back(name, _reason(error))
             await self.close()
 

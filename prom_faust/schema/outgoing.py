@@ -38,7 +38,16 @@ def outgoing(subject: Subject, value: Any, headers: OpenHeaders, *, compacted: b
         if subject.policy == "enforce":
             raise
         data = subject.latest.dump(value)
-        logger.warning("sent all the same, for the policy of the topic is to warn: %s", error)
+        subject.passed += 1
+        if (
+            subject.passed.bit_count() == 1
+        ):  # the 1st, 2nd, 4th, 8th and so on: a flood must not flood the log
+            places = ", ".join(dict.fromkeys(path or "payload" for path, _ in error.failures))
+            logger.warning(
+                "sent all the same, for the policy of the topic is to warn: %s v%s: %s (%d so far)",
+                *(subject.topic, "?" if error.version is None else error.version, places, subject.passed),
+                extra={"topic": subject.topic},
+            )
         return Checked.of(data, subject.topic, None), without_version(headers)
 
 

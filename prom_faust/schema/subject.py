@@ -22,12 +22,14 @@ class Subject:
             does not look.
         versions: by number, rising.
         latest: the highest version: that of plain values, and the one that reads.
+        passed: how many payloads did not obey, and were sent all the same.
     """
 
     topic: str
     policy: Policy = "enforce"
     versions: dict[int, SchemaVersion] = field(default_factory=dict)
     latest: SchemaVersion = field(init=False)
+    passed: int = 0
     _by_class: dict[type, SchemaVersion] = field(default_factory=dict)
 
     def add(self, version: SchemaVersion) -> None:

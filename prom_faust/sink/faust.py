@@ -23,6 +23,7 @@ from prom_faust.lane.record import TopicPartition
 from prom_faust.lane.service import Lane, LaneOptions
 from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.agent import SinkAgent
+from prom_faust.sink.metrics import SinkHistograms
 from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.resync.service import Resync
@@ -52,6 +53,7 @@ class Projection(Service):
         options: what to project.
         settings: times and limits.
         clients: opens Kafka clients.
+        histograms: those of the app; of its own by default.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Projection(Service):
         options: ChangelogOptions,
         settings: Settings,
         clients: Clients,
+        histograms: SinkHistograms | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -79,6 +82,7 @@ class Projection(Service):
             consumer=self.group,
             unique_wait=settings.unique_wait,
             log=lambda name: self.lane.log_end(name),  # noqa: PLW0108 - the lane is made below
+            meter=(histograms or SinkHistograms()).of(options.collection, options.topic),
         )
         self.agent = SinkAgent(self.projector, app=app, concurrency=CONCURRENCY, on_error=app._on_agent_error)  # noqa: SLF001 - as app.agent() does
         self.lane = Lane(
@@ -200,7 +204,11 @@ class Projection(Service):
             try:
                 await self.sweep()
             except (KafkaError, PyMongoError, UnreachableError, OSError) as error:
-                logger.info("%s: markers stay a while: %s", self.label, error)
+                logger.info(
+                    "%s: markers stay a while: %s",
+                    *(self.label, error),
+                    extra={"sink": self.options.collection, "topic": self.options.topic},
+                )
 
     async def sweep(self) -> int:
         """Remove the markers that have stood long enough, of the partitions owned here; returns how many."""

@@ -160,8 +160,9 @@ class Collection:
                     return await function(*args, **kwargs)
         except BulkWriteError as error:
             if error.timeout:
+                # Its own text holds the operations, and so the documents.
                 raise UnreachableError(
-                    f"MongoDB at {self._servers} did not answer within {self.deadline:g} s: {error}"
+                    f"MongoDB at {self._servers} did not answer within {self.deadline:g} s"
                 ) from error
             raise
         except OUTAGE as error:

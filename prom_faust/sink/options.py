@@ -8,7 +8,9 @@ from pydantic import BaseModel
 
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.routing.hashing import Routing
+from prom_faust.schema.json import JSONSchema
 from prom_faust.sink.event import Key
+from prom_faust.sink.tolerance import Tolerance
 
 __all__ = ["RESERVED", "ChangelogOptions", "Index", "KeyOf", "MapOf", "RecordKey", "VersionOf"]
 
@@ -93,6 +95,12 @@ class ChangelogOptions:
         window: the most records that are coalesced before one winner per key is written.
         max_window_bytes: the most bytes of records in a window.
         group: the consumer group; ``<app id>.changelog:<collection>`` by default.
+        tolerance: which bad records are dead-lettered: ``"all"``; ``"data"``, but not those that MongoDB refuses for
+            a reason which nobody has listed as bad data; ``"none"``. A bad record that is not stops its partition.
+        max_failure_rate: if more than this share of the sink's last 1,000 records is bad (and it has seen 100), they
+            are not dead-lettered, and stop their partitions; None for no limit.
+        redact: tags of fields that are left out of dead letters, which then cannot be replayed.
+        redact_schemas: models and JSON Schemas in which tagged fields are looked for, beside ``model``.
 
     Raises:
         ConfigurationError: options that contradict each other.
@@ -116,8 +124,13 @@ class ChangelogOptions:
     window: int = 10_000
     max_window_bytes: int = 8 * 1024 * 1024
     group: str | None = None
+    tolerance: Tolerance = "all"
+    max_failure_rate: float | None = None
+    redact: Sequence[str] = field(default=())
+    redact_schemas: Sequence[type[BaseModel] | JSONSchema] = field(default=())
 
     def __post_init__(self) -> None:
+        self._check_letters()
         if self.size < 1 or self.window < 1 or self.max_window_bytes < 1:
             raise ConfigurationError("size, window and max_window_bytes must be at least 1")
         if self.write not in {"replace", "set"}:
@@ -143,6 +156,21 @@ class ChangelogOptions:
             raise ConfigurationError(
                 "map= must not name _id: MongoDB gives it, and _key is the document's key"
             )
+
+    def _check_letters(self) -> None:
+        if self.tolerance not in {"none", "data", "all"}:
+            raise ConfigurationError(f'tolerance must be "none", "data" or "all", not {self.tolerance!r}')
+        if self.max_failure_rate is not None:
+            if not 0 <= self.max_failure_rate < 1:
+                raise ConfigurationError(
+                    f"max_failure_rate must be at least 0 and less than 1, not {self.max_failure_rate!r}"
+                )
+            if self.tolerance == "none":
+                raise ConfigurationError(
+                    'with tolerance="none" no record is dead-lettered: max_failure_rate has no use'
+                )
+        if isinstance(self.redact, str):
+            raise ConfigurationError(f"redact takes a sequence of tags: redact=({self.redact!r},)")
 
     @property
     def versioned(self) -> bool:

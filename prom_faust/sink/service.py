@@ -1,5 +1,8 @@
 """What the sink does with one batch: decode, bury the bad, write the winners, store how far it is.
 
+A bad record that must not be buried, and one whose letter cannot be published, cuts its partition's share: what is
+before it is done, and it comes again with all that is behind it, after a pause.
+
 Every await stands between two checks of ownership. An outage is waited out here, for as long as it takes, without
 losing the batch; the lane goes on polling meanwhile.
 """
@@ -10,23 +13,36 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeVar
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 from prom_faust.backoff import Backoff
-from prom_faust.dlq.envelope import letter_of
+from prom_faust.dlq.envelope import DeadLetter, letter_of
 from prom_faust.dlq.kafka import DeadLetterPublisher
-from prom_faust.exceptions import DeadLetterError, RecordError, UnreachableError, WriteRejectedError
-from prom_faust.lane.batch import Batch
+from prom_faust.dlq.reason import reason_of
+from prom_faust.dlq.redaction import Redactor, names_of
+from prom_faust.exceptions import (
+    DeadLetterError,
+    FailureRateError,
+    NotToleratedError,
+    PromFaustError,
+    RecordError,
+    UnreachableError,
+    WriteRejectedError,
+)
+from prom_faust.lane.batch import Batch, Share
 from prom_faust.lane.history import Position
 from prom_faust.lane.record import Record, TopicPartition
+from prom_faust.logs import Throttle, place
 from prom_faust.sink.decode import decoder
-from prom_faust.sink.event import Change, Key
+from prom_faust.sink.event import Change, Key, position
+from prom_faust.sink.metrics import SinkHistograms, SinkMeter
 from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.order import Stored
-from prom_faust.sink.outcome import Failure, Verdict
+from prom_faust.sink.outcome import DUPLICATE_KEY, Failure, Verdict
 from prom_faust.sink.plan import KeyPlan, Write, group, needs_read, plan_write
+from prom_faust.sink.tolerance import Window, advance, tolerates
 
 __all__ = ["Projector", "SinkStats"]
 
@@ -39,6 +55,8 @@ ATTEMPTS_ALONE = 3
 """How often an unlisted error is tried again before the document counts as bad."""
 WRITERS = 2
 """Bulk writes in flight for one batch: one is encoded while the server works on the other."""
+PAUSE_CAP = 30.0
+"""The longest pause before a bad record that stops its partition is tried again."""
 
 Log = Callable[[TopicPartition], tuple[int, int]]
 """Partition to (log end, number of partitions of its topic), as the lane last saw them."""
@@ -46,15 +64,14 @@ Log = Callable[[TopicPartition], tuple[int, int]]
 
 @dataclass(slots=True)
 class SinkStats:
-    """Counters since the worker started, for operators.
+    """Counters since the worker started, for operators. They never go down.
 
     Attributes:
-        records: records taken in.
+        records: records done: applied, needless, stale or dead-lettered.
         writes: documents and markers written.
         coalesced: records that a later one of their key made needless.
         stale: writes that a newer state had overtaken.
         dead: records dead-lettered.
-        held: records that wait for a unique value at the moment.
         retries: attempts that were repeated.
         outage: the last error of an outage that lasts, or None.
     """
@@ -64,22 +81,66 @@ class SinkStats:
     coalesced: int = 0
     stale: int = 0
     dead: int = 0
-    held: int = 0
     retries: int = 0
     outage: str | None = None
+    _outage_began: float = 0.0
+    _outage_seconds: float = 0.0
+
+    def outage_begins(self, error: str, now: float) -> bool:
+        """The server does not answer, at a monotonic time in seconds; whether that is new."""
+        began = self.outage is None
+        if began:
+            self._outage_began = now
+        self.outage = error
+        return began
+
+    def outage_ends(self, now: float) -> bool:
+        """The server answers; whether that is new."""
+        ended = self.outage is not None
+        if ended:
+            self._outage_seconds += now - self._outage_began
+        self.outage = None
+        return ended
+
+    def outage_seconds(self, now: float) -> float:
+        """How long the server was away, all in all and up to now."""
+        return self._outage_seconds + (now - self._outage_began if self.outage is not None else 0.0)
 
 
 @dataclass(slots=True)
 class _Work:
-    """One batch while it is worked on."""
+    """One batch while it is worked on.
+
+    Attributes:
+        batch: the batch.
+        cuts: partition to the offset from which on it comes again, and why.
+        attempts: a record's packed position to how often its write failed for an unlisted reason.
+        writes: documents and markers written so far.
+    """
 
     batch: Batch
-    dropped: set[TopicPartition] = field(default_factory=set)
+    cuts: dict[TopicPartition, tuple[int, PromFaustError]] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=dict)
     writes: int = 0
 
     def has(self, record: Record) -> bool:
-        return TopicPartition(record.topic, record.partition) not in self.dropped
+        """Whether the record is one to be done with now."""
+        return not self.cuts or record.offset < self.cut(TopicPartition(record.topic, record.partition))
+
+    def cut(self, partition: TopicPartition) -> float:
+        """The offset from which on a partition's records come again; infinite where all are done."""
+        return self.cuts[partition][0] if partition in self.cuts else math.inf
+
+    def without(self, plan: KeyPlan, change: Change) -> KeyPlan:
+        """What is left of a key's plan when one of its changes is bad."""
+        return KeyPlan(plan.key, [each for each in plan.without(change).changes if self.has(each.record)])
+
+    def done(self, partition: TopicPartition, share: Share) -> int:
+        """How many of a partition's records are done, and do not come again."""
+        if not share.held and partition not in self.cuts:
+            return len(share.records)
+        end = self.cut(partition)
+        return sum(each.offset < end and each.offset not in share.held for each in share.records)
 
 
 class Projector:
@@ -92,6 +153,10 @@ class Projector:
         consumer: the consumer group's name, written into dead letters.
         unique_wait: seconds that a record waits for a unique value before it counts as bad.
         log: what the lane knows of a partition's log.
+        meter: the projection's histograms; some that nobody reads by default.
+
+    Raises:
+        ConfigurationError: no field has one of the tags to be redacted.
     """
 
     def __init__(
@@ -103,6 +168,7 @@ class Projector:
         consumer: str,
         unique_wait: float,
         log: Log,
+        meter: SinkMeter | None = None,
     ) -> None:
         self.options = options
         self.collection = collection
@@ -112,7 +178,17 @@ class Projector:
         self._consumer = consumer
         self._unique_wait = unique_wait
         self._log = log
+        self._meter = meter or SinkHistograms().of(options.collection, options.topic)
         self._calm_since = -math.inf
+        self._redactor = _redactor(options)
+        self._buried = Throttle(time.monotonic)
+        self._window = Window()
+        self._stopped: dict[TopicPartition, tuple[int, Backoff]] = {}
+        self._fields: dict[str, Any] = {
+            "sink": options.collection,
+            "topic": options.topic,
+            "group": consumer,
+        }
 
     async def project(self, batch: Batch) -> None:
         """Bring the collection to the state after this batch.
@@ -123,23 +199,28 @@ class Projector:
         Raises:
             RevokedError: a partition was revoked meanwhile.
         """
-        await self._store_positions(await self._settle(batch))
+        began = time.monotonic()
+        work = await self._settle(batch)
+        await self._store_positions(work, began)
+        self._put_back(work)
+        self.stats.records += sum(work.done(*share) for share in batch.shares.items())
 
     async def apply(self, batch: Batch) -> None:
         """Do the same for records that no lane has read: how far the topic is applied stays as it is."""
-        await self._settle(batch)
+        self._put_back(await self._settle(batch))
 
     async def _settle(self, batch: Batch) -> _Work:
         work = _Work(batch)
         changes, bad = await self._decode_all(batch)
-        await self._bury(work, bad)
-        plans = group(change for change in changes if work.has(change.record))
+        poison = {position(record) for record, _ in bad}
+        await self._bury(work, bad, self._rate((n, n in poison) for n in map(position, batch)))
+        if work.cuts:
+            changes = [change for change in changes if work.has(change.record)]
+        plans = group(changes)
         conflicts = await self._apply(work, plans.values())
         if conflicts:
             await self._settle_conflicts(work, conflicts)
-        self.stats.records += len(batch)
         self.stats.coalesced += len(changes) - len(plans)
-        self.stats.held = sum(len(share.held) for share in batch.shares.values())
         return work
 
     # -- decode and bury -------------------------------------------------------------------------------------
@@ -156,34 +237,103 @@ class Projector:
                 await asyncio.sleep(0)
         return changes, bad
 
-    async def _bury(self, work: _Work, bad: Sequence[tuple[Record, RecordError]]) -> None:
-        """Dead-letter records; a partition whose letter cannot be published is put back whole."""
-        if not bad:
+    def _rate(self, seen: Iterable[tuple[int, bool]]) -> float:
+        """The failure rate with these records, by packed position; 0.0 where there is no limit to it."""
+        if self.options.max_failure_rate is None:
+            return 0.0
+        self._window, highest = advance(self._window, seen)
+        return highest
+
+    async def _bury(self, work: _Work, bad: Iterable[tuple[Record, RecordError]], rate: float) -> None:
+        """Dead-letter records; one that must not be, or whose letter cannot be published, cuts its partition."""
+        allowed: list[tuple[Record, RecordError]] = []
+        for record, error in bad:
+            if not work.has(record):
+                continue  # it comes again
+            refusal = self._refusal(record, error, rate)
+            if refusal is None:
+                allowed.append((record, error))
+            else:
+                self._cut(work, record, refusal)
+        now = _milliseconds()
+        letters = [self._letter(record, error, now) for record, error in allowed if work.has(record)]
+        if not letters:
             return
         work.batch.check()
-        now = _milliseconds()
-        letters = [letter_of(record, error, consumer=self._consumer, died_at=now) for record, error in bad]
         published = 0
         for letter, failed in zip(letters, await self._publisher.publish(letters), strict=True):
             if failed is None:
                 published += 1
             else:
-                self._drop(work, letter.record, failed)
+                self._cut(work, letter.record, failed)
         self.stats.dead += published
-        record, error = bad[0]
-        if published:
+        if published and (count := self._buried.count(published)):
+            record = letters[0].record
             logger.warning(
-                "sink %s: %d records are on the dead-letter topic; the first: %s[%d] offset %d, key %.80r: %.300s",
-                *(self.options.collection, published, record.topic, record.partition, record.offset),
-                *(record.key, error),
+                "sink %s: %d records more are on the dead-letter topic, now %s[%d] offset %d: %s",
+                *(self.options.collection, count, record.topic, record.partition, record.offset),
+                self._reason(allowed[0][1]),
+                extra={**self._fields, **place(record)},
             )
 
-    def _drop(self, work: _Work, record: Record, error: DeadLetterError) -> None:
+    def _letter(self, record: Record, error: RecordError, now: int) -> DeadLetter:
+        letter = letter_of(record, error, consumer=self._consumer, died_at=now)
+        return letter if self._redactor is None else self._redactor.redact(letter, error)
+
+    def _reason(self, error: RecordError) -> str:
+        return reason_of(error, self._names)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The fields that may be named: asked for when the first record is bad, for most sinks never."""
+        return self._redactor.names if self._redactor is not None else names_of(self.options.model)
+
+    def _refusal(self, record: Record, error: RecordError, rate: float) -> PromFaustError | None:
+        """Why a bad record must not be dead-lettered, or None."""
+        options = self.options
+        where = f"{record.topic}[{record.partition}] offset {record.offset}"
+        if not tolerates(options.tolerance, error):
+            return NotToleratedError(
+                f'{where} is bad, and with tolerance="{options.tolerance}" it stops its partition: '
+                f"{self._reason(error)}. Deploy what can apply it, or a wider tolerance to dead-letter it"
+            )
+        if options.max_failure_rate is not None and rate > options.max_failure_rate:
+            return FailureRateError(
+                f"{rate:.0%} of the last records are bad, and max_failure_rate is {options.max_failure_rate:g}: "
+                f"they are not dead-lettered. The first here is {where}: {self._reason(error)}. "
+                "Deploy what can apply them, or a higher max_failure_rate to dead-letter them"
+            )
+        return None
+
+    @staticmethod
+    def _cut(work: _Work, record: Record, error: PromFaustError) -> None:
+        """Let the record's partition come again from there."""
         partition = TopicPartition(record.topic, record.partition)
-        if partition not in work.dropped:
-            logger.error("%s stops: %s", partition, error)
-        work.dropped.add(partition)
-        work.batch.put_back(partition, error)
+        if record.offset < work.cut(partition):
+            work.cuts[partition] = record.offset, error
+
+    def _put_back(self, work: _Work) -> None:
+        """Tell the lane which partitions come again; that they stop, and go on, is logged once."""
+        for partition in work.batch.shares:
+            fields = {**self._fields, **place(partition)}
+            if partition not in work.cuts:
+                if self._stopped.pop(partition, None) is not None:
+                    logger.warning("sink %s: %s goes on", self.options.collection, partition, extra=fields)
+                continue
+            offset, error = work.cuts[partition]
+            if partition not in self._stopped:
+                logger.error(
+                    "sink %s: %s stops at offset %d: %s",
+                    *(self.options.collection, partition, offset, error),
+                    extra={**fields, "offset": offset},
+                )
+            since, backoff = self._stopped.get(partition, (offset, Backoff(base=1.0, cap=PAUSE_CAP)))
+            if since != offset:
+                backoff.reset()
+            self._stopped[partition] = offset, backoff
+            # A letter that cannot be published is an outage, which the lane's own pause is for.
+            pause = None if isinstance(error, DeadLetterError) else backoff.next()
+            work.batch.put_back(partition, error, since=offset, pause=pause)
 
     # -- write -----------------------------------------------------------------------------------------------
 
@@ -237,7 +387,10 @@ class Projector:
         return failures
 
     async def _write_chunk(self, work: _Work, chunk: Sequence[Write]) -> list[tuple[Write, Failure]]:
-        return await self.collection.write(chunk, now=_milliseconds(), check=work.batch.check)
+        began = time.monotonic()
+        refused = await self.collection.write(chunk, now=_milliseconds(), check=work.batch.check)
+        self._meter.wrote(len(chunk), time.monotonic() - began)
+        return refused
 
     async def _judge(
         self, work: _Work, failures: Sequence[tuple[Write, Failure]]
@@ -286,12 +439,9 @@ class Projector:
                 (write.change.record, WriteRejectedError(failure.message, code=failure.code))
                 for write, failure in refused
             ],
+            self._rate((write.change.n, True) for write, _ in refused),
         )
-        rest = [
-            plan
-            for write, _ in refused
-            if work.has(write.change.record) and (plan := write.plan.without(write.change)).changes
-        ]
+        rest = [plan for write, _ in refused if (plan := work.without(write.plan, write.change)).changes]
         return self._writes(rest, {})
 
     # -- unique values ---------------------------------------------------------------------------------------
@@ -339,29 +489,37 @@ class Projector:
                 continue
             record = write.change.record
             message = f"another document has had one of its unique values for {self._unique_wait:g} s"
-            await self._bury(work, [(record, WriteRejectedError(message, code=11000))])
-            if work.has(record) and (left := plan.without(write.change)).changes:
+            error = WriteRejectedError(message, code=DUPLICATE_KEY)
+            await self._bury(work, [(record, error)], self._rate([(write.change.n, True)]))
+            if (left := work.without(plan, write.change)).changes:
                 rest.append(left)
         return rest
 
     # -- positions and patience ------------------------------------------------------------------------------
 
-    async def _store_positions(self, work: _Work) -> None:
+    async def _store_positions(self, work: _Work, began: float) -> None:
         positions: dict[int, Position] = {}
+        times: list[int] = []
         for partition, share in work.batch.shares.items():
-            if partition in work.dropped:
-                continue
-            applied = min(share.held, default=share.records[-1].offset + 1)
+            applied = int(min([*share.held, work.cut(partition), share.records[-1].offset + 1]))
             done = [record for record in share.records if record.offset < applied]
             if done:
                 end, partitions = self._log(partition)
                 positions[partition.partition] = Position(
                     applied, max(end, applied), done[-1].offset, done[-1].timestamp, partitions
                 )
+                times += done[0].timestamp, done[-1].timestamp
         if positions:
             await self._patiently(
                 work,
                 lambda: self.collection.store_positions(self.options.topic, positions, now=_milliseconds()),
+            )
+            self._meter.applied(
+                len(work.batch),
+                time.monotonic() - began,
+                oldest=min(times),
+                newest=max(times),
+                now=_milliseconds(),
             )
 
     async def _read(self, work: _Work, keys: Sequence[Key]) -> dict[Key, Stored]:
@@ -378,14 +536,12 @@ class Projector:
                 result = await call()
             except UnreachableError as error:
                 self.stats.retries += 1
-                if self.stats.outage is None:
-                    logger.warning("sink %s waits: %s", self.options.collection, error)
-                self.stats.outage = str(error)
+                if self.stats.outage_begins(str(error), time.monotonic()):
+                    logger.warning("sink %s waits: %s", self.options.collection, error, extra=self._fields)
                 await self._pause(work, backoff.next())
             else:
-                if self.stats.outage is not None:
-                    logger.warning("sink %s goes on", self.options.collection)
-                    self.stats.outage = None
+                if self.stats.outage_ends(time.monotonic()):
+                    logger.warning("sink %s goes on", self.options.collection, extra=self._fields)
                     self._calm_since = time.monotonic()
                 work.batch.check()
                 return result
@@ -398,3 +554,11 @@ class Projector:
 
 def _milliseconds() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _redactor(options: ChangelogOptions) -> Redactor | None:
+    """What leaves tagged fields out of a projection's letters."""
+    if not options.redact:
+        return None
+    schemas = [*([options.model] if options.model is not None else []), *options.redact_schemas]
+    return Redactor(schemas, options.redact, key=options.key_of if isinstance(options.key_of, str) else None)

@@ -1,6 +1,6 @@
 """An app with the plugin that sends inside of a test, without a worker."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,9 +14,14 @@ NOWHERE = "kafka://127.0.0.1:1"
 
 
 def installed(
-    name: str, registry: SchemaRegistry | None = None, *, broker: str = NOWHERE, **options: Any
+    name: str,
+    registry: SchemaRegistry | None = None,
+    *,
+    broker: str = NOWHERE,
+    conf: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Prom:
-    app = faust.App(name, broker=broker, topic_replication_factor=1)
+    app = faust.App(name, broker=broker, topic_replication_factor=1, **(conf or {}))
     return install(app, registry=registry, **options)
 
 

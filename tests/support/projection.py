@@ -11,6 +11,7 @@ import faust
 from prom_faust.clients import Clients
 from prom_faust.settings import load_settings
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.metrics import SinkHistograms
 from prom_faust.sink.options import ChangelogOptions
 
 
@@ -30,11 +31,18 @@ def make_app(name: str, broker: str, datadir: Path | str = "/tmp", **conf: Any) 
     )
 
 
-def make_projection(app: faust.App, database: Any, options: ChangelogOptions, **settings: Any) -> Projection:
+def make_projection(
+    app: faust.App,
+    database: Any,
+    options: ChangelogOptions,
+    *,
+    histograms: SinkHistograms | None = None,
+    **settings: Any,
+) -> Projection:
     loaded = load_settings(
         **{"write_deadline": 5.0, "history_interval": 1.0, "sweep_interval": 0.5, **settings}
     )
-    return Projection(app, database, options, loaded, Clients(app))
+    return Projection(app, database, options, loaded, Clients(app), histograms)
 
 
 @asynccontextmanager

@@ -35,6 +35,7 @@ def test_every_setting_is_read_from_the_environment(name, monkeypatch):
         "assignor": "both",
         "worker_name": "w3",
         "ops": False,
+        "log_format": "json",
         "ops_path": "/operator",
         "ops_token": SecretStr("a long secret"),
     }

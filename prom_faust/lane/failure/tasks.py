@@ -10,6 +10,7 @@ from prom_faust.lane.agent import Delivery
 from prom_faust.lane.batch import Share
 from prom_faust.lane.failure.policy import FOREVER, Policy, Verdict, counts, dead, halves
 from prom_faust.lane.record import Record, TopicPartition
+from prom_faust.logs import place
 
 __all__ = ["Bury", "Flight", "FlightPlan"]
 
@@ -148,7 +149,10 @@ class Flight:
             share.put_back = PromFaustError(f"it has stopped at offset {offset}: {error!r}")
             share.pause = FOREVER
             logger.error(
-                "%s: %s has stopped at offset %d: %r", self._plan.label, name, offset, error, exc_info=error
+                "%s: %s has stopped at offset %d: %r",
+                *(self._plan.label, name, offset, error),
+                exc_info=error,
+                extra={**place(name), "offset": offset},
             )
 
 

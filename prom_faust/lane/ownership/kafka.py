@@ -19,6 +19,7 @@ from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import TopicPartition
 from prom_faust.lane.tasks import Flights
+from prom_faust.logs import place
 
 __all__ = ["Fence", "Ownership", "Watcher"]
 
@@ -100,6 +101,7 @@ class Ownership:
         self._end = end
         self._crash = crash
         self._label = label
+        self._fields = {"topic": options.topic, "group": options.group}
         self._starting: asyncio.Task[None] | None = None
         self._told: list[TopicPartition] = []
 
@@ -134,7 +136,11 @@ class Ownership:
                 return
             except (KafkaError, UnreachableError, OSError) as error:
                 delay = backoff.next()
-                logger.warning("%s: cannot start yet: %r; again in %.1f s", self._label, error, delay)
+                logger.warning(
+                    "%s: cannot start yet: %r; again in %.1f s",
+                    *(self._label, error, delay),
+                    extra=self._fields,
+                )
                 await asyncio.sleep(delay)
             except Exception as error:  # noqa: BLE001 - a lane that does not start must not stay up
                 await self._crash(error)
@@ -162,7 +168,11 @@ class Ownership:
                 async with asyncio.timeout(self._options.commit_timeout):
                     await consumer.commit({kafka_partition(name): starts[name]})
             elif starts[name] > (log.applied if log.applied is not None else log.committed):
-                logger.warning("%s: records before %d of %s are gone", self._label, starts[name], name)
+                logger.warning(
+                    "%s: records before %d of %s are gone",
+                    *(self._label, starts[name], name),
+                    extra={**self._fields, **place(name), "offset": starts[name]},
+                )
         if self._watcher is not None:
             self._told = names
             await self._watcher.assigned(names)
@@ -197,7 +207,11 @@ class Ownership:
                 async with asyncio.timeout(timeout * 0.2):
                     await self._committer.flush()
             except TimeoutError:
-                logger.warning("%s: what was done last is not committed, and will be done again", self._label)
+                logger.warning(
+                    "%s: what was done last is not committed, and will be done again",
+                    self._label,
+                    extra=self._fields,
+                )
         finally:
             self._committer.forget()
             self._partitions.clear()
@@ -212,7 +226,11 @@ class Ownership:
             async with asyncio.timeout(timeout):
                 await self._watcher.revoked(told)
         except TimeoutError:
-            logger.warning("%s: a hook took more than %g s, and was cancelled", self._label, timeout)
+            logger.warning(
+                "%s: a hook took more than %g s, and was cancelled",
+                *(self._label, timeout),
+                extra=self._fields,
+            )
 
     async def _cancel_starting(self) -> None:
         if self._starting is not None and self._starting is not asyncio.current_task():

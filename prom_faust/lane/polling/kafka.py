@@ -54,6 +54,7 @@ class Polling:
         self._flights = flights
         self._check_history = check_history
         self._label = label
+        self._fields = {"topic": options.topic, "group": options.group}
 
     async def poll(self, consumer: AIOKafkaConsumer) -> bool:
         """Read what is there into the buffers; whether anything was."""
@@ -88,14 +89,16 @@ class Polling:
         try:
             await self._check_history()
         except UnreachableError as error:
-            logger.warning("%s: %s", self._label, error)
+            logger.warning("%s: %s", self._label, error, extra=self._fields)
             return
         begins = await consumer.beginning_offsets(list(offsets))
         for theirs, begin in begins.items():
             partition = self._partitions.get(TopicPartition(theirs.topic, theirs.partition))
             if partition is not None and offsets[theirs] < begin:
                 logger.warning(
-                    "%s: records %d to %d of %s are gone", self._label, offsets[theirs], begin, theirs
+                    "%s: records %d to %d of %s are gone",
+                    *(self._label, offsets[theirs], begin, theirs),
+                    extra={**self._fields, "partition": theirs.partition, "offset": offsets[theirs]},
                 )
                 consumer.seek(theirs, begin)
 

@@ -19,6 +19,7 @@ from prom_faust.lane.batch import Batch, Share, Token
 from prom_faust.lane.failure.policy import FOREVER, Policy, Verdict, counts, dead
 from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.lane.records.order import Ledger, strands
+from prom_faust.logs import place
 
 __all__ = ["Attempts", "Outlet", "ShareWork", "Steps", "Workers"]
 
@@ -218,7 +219,7 @@ class ShareWork:
                     sent = await self._handle(record)
                 except (RevokedError, DeadLetterError) as error:
                     level = logging.WARNING if isinstance(error, DeadLetterError) else logging.DEBUG
-                    logger.log(level, "%s: %s", self._label, error)
+                    logger.log(level, "%s: %s", self._label, error, extra=place(record))
                     self._failures[record.offset] = error, None
                     return
                 except _AgainError as again:
@@ -233,13 +234,16 @@ class ShareWork:
         except HandlerFailed as failed:
             error = failed.__cause__ or failed
         failures, pause = self._attempts.failed(record.offset, error)
-        place = f"{self._name} offset {record.offset}"
+        where = f"{self._name} offset {record.offset}"
         match self._policy.verdict(error, failures=failures, records=1):
             case Verdict.BURY:
                 return await self._steps.bury(record, dead(error, failures))
             case Verdict.STOP:
                 logger.error(
-                    "%s: %s has stopped at offset %d", self._label, self._name, record.offset, exc_info=error
+                    "%s: %s has stopped at offset %d",
+                    *(self._label, self._name, record.offset),
+                    exc_info=error,
+                    extra=place(record),
                 )
                 raise _AgainError(
                     PromFaustError(f"it has stopped at offset {record.offset}: {error!r}"), FOREVER
@@ -247,8 +251,9 @@ class ShareWork:
             case _:
                 logger.error(
                     "%s: the handler failed on %s, which comes again in %.1f s",
-                    *(self._label, place, pause),
+                    *(self._label, where, pause),
                     exc_info=error,
+                    extra=place(record),
                 )
                 raise _AgainError(AgentCrashedError(f"the handler raised {error!r}"), pause)
 

@@ -6,6 +6,7 @@ every chunk; a tombstone that comes later still leaves a marker, which stands lo
 """
 
 import asyncio
+import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -105,7 +106,8 @@ class _Replay:
         self._decode = decoder(projection.options)
         self._refusals = _Refusals(projection.clients)
         self._projector = Projector(
-            projection.options,
+            # What is refused is for the caller to see, whatever a worker would do about it.
+            dataclasses.replace(projection.options, tolerance="all", max_failure_rate=None),
             projection.collection,
             self._refusals,
             consumer=projection.group,

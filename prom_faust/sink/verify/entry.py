@@ -6,6 +6,7 @@ The sink's own decoder decides what a record means; here its answer, or its refu
 from typing import NamedTuple
 
 from prom_faust.dlq.envelope import DeadLetter
+from prom_faust.dlq.redaction import HASHED
 from prom_faust.exceptions import RecordError
 from prom_faust.lane.record import PlainRecord, Record
 from prom_faust.sink.decode import Decoder
@@ -22,7 +23,7 @@ class Entry(NamedTuple):
 
     Attributes:
         n: the packed position.
-        key: the key, or None where the record has none that can be read.
+        key: the key, or None where the record has none that can be read, or its letter does not tell it.
         version: the version, or None.
         kind: LIVE, NULL, DEAD or POISON.
         body: the encoded document; of POISON the error's text.
@@ -49,7 +50,8 @@ def entry_of_letter(letter: DeadLetter, decode: Decoder) -> Entry:
     if letter.replayed:
         return entry_of(letter.record, decode)
     record = letter.record
-    return Entry(position(record), key_of(record, decode), None, DEAD, None)
+    hashed = letter.redacted and (record.key or b"").startswith(HASHED)
+    return Entry(position(record), None if hashed else key_of(record, decode), None, DEAD, None)
 
 
 def key_of(record: Record, decode: Decoder) -> Key | None:

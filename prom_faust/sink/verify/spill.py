@@ -37,11 +37,14 @@ TABLES = f"""
     CREATE TABLE suspects (key PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE left_behind (n INTEGER PRIMARY KEY);
 """
-ADD = "INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?, 0, ?)"
+ADD = """
+    INSERT INTO changes VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT (n) DO UPDATE
+    SET key = coalesce(changes.key, excluded.key)
+"""
 LETTER = """
     INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (n) DO UPDATE
-    SET key = excluded.key, version = excluded.version, kind = excluded.kind, replayed = excluded.replayed,
-        body = excluded.body
+    SET key = coalesce(excluded.key, changes.key), version = excluded.version, kind = excluded.kind,
+        replayed = excluded.replayed, body = excluded.body
     WHERE NOT changes.replayed
 """
 ROWS = f"SELECT key, n, version, kind = {NULL} FROM changes WHERE kind <= {NULL}"  # noqa: S608 - a constant

@@ -178,6 +178,11 @@ def test_metrics_are_those_of_this_worker(shop, w1):
         "prom_faust_group_lag_records",
         "prom_faust_sink_applied_offset",
         "prom_faust_sink_lag_records",
+        "prom_faust_sink_lag_seconds",
+        "prom_faust_sink_records_total",
+        "prom_faust_sink_outage_seconds_total",
+        "prom_faust_sink_bulk_write_duration_seconds_bucket",
+        "prom_faust_sink_delay_seconds_sum",
         "prom_faust_dead_letters",
     } <= names
     mine = [sample.labels["worker"] for sample in samples if sample.name == "prom_faust_member_info"]

@@ -50,6 +50,22 @@ def test_done_is_everything_before_the_first_record_that_is_not():
     assert one.done == 9
 
 
+def test_the_oldest_record_is_the_first_that_is_read_and_not_done():
+    one = partition()
+    assert one.oldest is None
+    one.push([PlainRecord("t", 0, offset, timestamp=100 + offset) for offset in (1, 2, 3)])
+    assert one.oldest == 101
+    taken = one.take(2, PLENTY)
+    assert one.oldest == 101
+    one.settle(Share(one.token, taken, {2: "waits"}), now=0.0, retry_after=1.0)
+    assert one.oldest == 102
+    taken = one.take(PLENTY, PLENTY)
+    one.settle(Share(one.token, taken, put_back=ERROR, put_back_from=3), now=0.0, retry_after=1.0)
+    assert one.oldest == 103
+    work(one)
+    assert one.oldest is None
+
+
 def test_records_come_in_the_order_they_were_pushed():
     one = partition(1, 2)
     one.push(records(3))

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -60,7 +63,8 @@ def test_sinks_tell_offset_lag_and_counts():
     assert found["prom_faust_sink_applied_offset", "0", "c", "t"] == 5
     assert found["prom_faust_sink_lag_records", "c", "t"] == 4
     assert found["prom_faust_sink_waiting", "c", "t"] == 1
-    assert found["prom_faust_sink_events_total", "c", "dead", "t"] == 2
+    assert found["prom_faust_sink_dead_letters_total", "c", "t"] == 2
+    assert found["prom_faust_sink_held_records", "c", "t"] == 1
     assert found["prom_faust_dead_letters", "t.dlq"] == 7
     assert ("prom_faust_dead_letters", "u.dlq") not in found
 
@@ -75,6 +79,44 @@ def test_partitions_that_may_hold_deleted_keys_are_one():
     assert found["prom_faust_sink_may_hold_deleted", "0", "c", "t"] == 0
     assert found["prom_faust_sink_may_hold_deleted", "1", "c", "t"] == 1
     assert ("prom_faust_sink_may_hold_deleted", "1", "b", "t") not in found  # it has no documents
+
+
+COUNTERS = {
+    "records": "prom_faust_sink_records_total",
+    "writes": "prom_faust_sink_writes_total",
+    "coalesced": "prom_faust_sink_coalesced_records_total",
+    "stale": "prom_faust_sink_stale_writes_total",
+    "dead": "prom_faust_sink_dead_letters_total",
+    "retries": "prom_faust_sink_retries_total",
+}
+
+
+@pytest.mark.parametrize("kind", COUNTERS)
+def test_everything_that_a_sink_counts_is_a_counter(kind):
+    sink = replace(SINK, counts={kind: 7})
+    found = samples(Figures(WorkerStatus("shop", "w1", sinks=(sink,))))
+    assert {name: found[name, "c", "t"] for name in COUNTERS.values()} == {
+        name: 7 if name == COUNTERS[kind] else 0 for name in COUNTERS.values()
+    }
+
+
+@pytest.mark.parametrize(
+    ("oldest", "seconds"),
+    [((None, None), 0), ((7_000, None), 3), ((9_500, 8_000), 2), ((11_000,), 0), ((-1,), 0)],
+)
+def test_the_lag_in_seconds_is_the_age_of_the_oldest_record_in_hand(oldest, seconds):
+    parts = tuple(SinkPartition(n, 0, 9, 9, oldest=at) for n, at in enumerate(oldest))
+    status = WorkerStatus("shop", "w1", at=10_000, sinks=(replace(SINK, partitions=parts),))
+    assert samples(Figures(status))["prom_faust_sink_lag_seconds", "c", "t"] == seconds
+
+
+def test_an_outage_and_stuck_partitions_are_told():
+    parts = (SinkPartition(0, 5, 9, 4, problem="bad"), SinkPartition(1, 5, 9, 4))
+    sink = replace(SINK, partitions=parts, outage=True, outage_seconds=12.5)
+    found = samples(Figures(WorkerStatus("shop", "w1", sinks=(sink,))))
+    assert found["prom_faust_sink_outage", "c", "t"] == 1
+    assert found["prom_faust_sink_outage_seconds_total", "c", "t"] == 12.5
+    assert found["prom_faust_sink_stuck_partitions", "c", "t"] == 1
 
 
 def test_the_lag_of_a_sink_goes_up_to_the_end_that_kafka_knows():

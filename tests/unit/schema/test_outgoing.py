@@ -214,6 +214,16 @@ def test_warn_sends_it_all_the_same_without_a_version_and_says_so(caplog, value)
     assert "t v1" in caplog.text
 
 
+def test_a_flood_of_what_does_not_obey_is_a_few_lines_without_values(caplog):
+    subject = subject_of(First, policy="warn")
+    for number in range(1_000):
+        send({"id": number + 0.5, "secret": "geheim"}, subject=subject)
+    assert len(caplog.records) == 10
+    assert caplog.records[-1].getMessage().endswith("t v1: /id, /secret (512 so far)")
+    assert caplog.records[-1].topic == "t"
+    assert "geheim" not in caplog.text
+
+
 def test_warn_names_the_version_of_what_obeys(caplog):
     data, headers = send({"id": "x"}, subject=subject_of(First, policy="warn"))
     assert (data, schema_version(headers)) == (b'{"id":"x"}', 1)

@@ -36,6 +36,11 @@ class WithId(BaseModel):
         ({"write": "set", "map": dict}, 'write="set" needs map='),
         ({"map": ["a", "_id"]}, "_id"),
         ({"map": WithId}, "_id"),
+        ({"tolerance": "some"}, "tolerance must be"),
+        ({"max_failure_rate": 1.0}, "less than 1"),
+        ({"max_failure_rate": -0.1}, "at least 0"),
+        ({"max_failure_rate": 0.5, "tolerance": "none"}, "no record is dead-lettered"),
+        ({"redact": "pii"}, "sequence of tags"),
     ],
 )
 def test_options_that_contradict_are_refused(wrong, message):

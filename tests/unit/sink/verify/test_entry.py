@@ -3,6 +3,7 @@
 import bson
 
 from prom_faust.dlq.envelope import DeadLetter, State
+from prom_faust.dlq.redaction import HASHED
 from prom_faust.lane.record import PlainRecord
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.options import ChangelogOptions
@@ -37,6 +38,14 @@ def test_a_record_without_a_key_has_none():
 def test_a_letter_is_dead_and_keeps_its_key():
     letter = DeadLetter(record(b"{"), "group", "E", "m")
     assert entry_of_letter(letter, DECODE)[:4] == (5, "a", None, DEAD)
+
+
+def test_a_letter_that_does_not_tell_its_key_has_none():
+    key = HASHED + b"9f86d081"
+    assert (
+        entry_of_letter(DeadLetter(record(b"{", key), "group", "E", "m", redacted=True), DECODE).key is None
+    )
+    assert entry_of_letter(DeadLetter(record(b"{", key), "group", "E", "m"), DECODE).key == key.decode()
 
 
 def test_a_replayed_letter_counts_with_the_value_in_it():

@@ -33,6 +33,18 @@ def test_a_letter_that_was_read_first_prevails_too(spill):
     assert spill.outcome("a").n == 1
 
 
+@pytest.mark.parametrize("letter_first", [False, True])
+def test_a_letter_that_does_not_tell_its_key_leaves_it_to_the_record(spill, letter_first):
+    steps = [
+        lambda: spill.add_letter(entry(2, DEAD, key=None), replayed=False),
+        lambda: spill.add([entry(1), entry(2)]),
+    ]
+    for step in steps if letter_first else reversed(steps):
+        step()
+    assert spill.outcome("a").n == 1
+    assert spill.facts("a", 1, ahead=False, beyond=False).later == 2
+
+
 @pytest.mark.parametrize("duplicate_at_the_end", [False, True])
 def test_a_replay_puts_its_value_back_in_even_if_the_letter_comes_again(spill, duplicate_at_the_end):
     spill.add([entry(1), entry(2, POISON)])
