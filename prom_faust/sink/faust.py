@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -189,7 +190,7 @@ class Projection(Service):
                 await self.resync.run()
             except RevokedError as error:
                 logger.info("%s: %s", self.label, error)
-            except (KafkaError, PyMongoError, UnreachableError, OSError) as error:
+            except (KafkaError, PyMongoError, UnreachableError, OSError, sqlite3.Error) as error:
                 logger.warning("%s: it may go on holding deleted keys: %s", self.label, error)
                 await self.sleep(backoff.next())
             else:

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
@@ -124,6 +125,48 @@ async def test_a_log_that_begins_behind_the_applied_offset_is_made_good(app, top
         assert {key: found["u"] for key, found in (await live(database.c)).items()} == {"b": 2, "d": 1}
         assert await topics.ends(dlq_topic(unique)) == {0: 0}
         assert (await verify(projection)).clean
+
+
+async def test_a_sink_that_lags_for_longer_than_deletes_stand_is_made_good_while_it_runs(
+    app, topics, unique, database, caplog
+):
+    topic = await topics.create(unique, 1, **{"delete.retention.ms": "1000"})
+    await topics.create(dlq_topic(topic), 1)
+    options = ChangelogOptions(topic=topic, collection="c", indexes=[Index({"u": 1}, unique=True)])
+    async with projecting(app, database, options) as projection:
+        await topics.send_all(topic, [("a", {"u": 1}), ("b", {"u": 1})])  # "b" waits for the value of "a"
+        await eventually(told_of_loss(caplog))
+        await topics.send(topic, "a", {"u": 2})
+        await settled(projection, topics)
+        await made_good(projection)
+        assert {key: found["u"] for key, found in (await live(database.c)).items()} == {"a": 2, "b": 1}
+
+
+def told_of_loss(caplog):
+    async def check():
+        return "deletes of 1 partitions may have been missed" in caplog.text
+
+    return check
+
+
+async def test_a_log_that_ends_in_the_marker_of_a_transaction_is_applied_to_its_end(
+    app, topics, unique, database
+):
+    topic = await topics.create(unique, 1, **{"delete.retention.ms": "1000"})
+    producer = AIOKafkaProducer(bootstrap_servers=topics.bootstrap, transactional_id=unique)
+    await producer.start()
+    try:
+        async with producer.transaction():
+            await producer.send_and_wait(topic, b"{}", key=b"a")
+    finally:
+        await producer.stop()
+    async with projecting(app, database, ChangelogOptions(topic=topic, collection="c")) as projection:
+
+        async def synced():
+            found = (await projection.collection.load_positions(topic)).get(0)
+            return found is not None and found.synced is not None and found.synced.end == 2 and found
+
+        assert (await eventually(synced)).applied == 1
 
 
 async def test_what_was_begun_is_gone_on_with_until_it_is_done(app, topics, unique, database):
