@@ -6,11 +6,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-pyproject
 BENCH_STAMP := $(VENV)/.made-for-bench
 
-.PHONY: help demo test soak bench check lint types format clean chromium
+.PHONY: help demo test exhaustive mutants soak bench check lint types format clean chromium
 
 help:
 	@echo "make demo    a live MongoDB view of this machine's processes (DURATION=30 ends by itself)"
 	@echo "make test    everything, on a real Kafka broker and a real MongoDB-wire server"
+	@echo "make exhaustive   every crash point of every history, twice in one run (needs half an hour)"
+	@echo "make mutants      breaks every guarantee in one line and sees that the tests notice (GUARANTEES='G4 G5')"
 	@echo "make soak    the fault run ten times as large, and four smaller ones (FAULT_SEEDS=1,2 repeats some)"
 	@echo "make bench   the sink beside its ceiling and plain Faust agents, the codec beside Faust's"
 	@echo "make check   lint and types"
@@ -35,6 +37,13 @@ else
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
 	@$(BIN)/python -m pytest -m alone
 endif
+
+# Longer histories than the tests go through; what they go through is in tests/exhaustive.
+exhaustive: $(STAMP)
+	@$(BIN)/python -m tests.exhaustive $(ARGS)
+
+mutants: $(STAMP)
+	@$(BIN)/python -m tests.mutants $(GUARANTEES)
 
 # Half an hour; the seeds are in the output.
 soak: $(STAMP)

@@ -19,6 +19,7 @@ __all__ = [
     "guard",
     "needs_read",
     "plan_write",
+    "renewal",
     "winner",
 ]
 
@@ -153,3 +154,21 @@ def plan_write(plan: KeyPlan, stored: Stored | None, *, versioned: bool, exact: 
     if exact and stored is not None:
         return Write(plan, change, compare_and_set(change, stored), version)
     return Write(plan, change, guard(change, version, versioned=versioned), version)
+
+
+def renewal(plan: KeyPlan, stored: Stored | None) -> Write | None:
+    """The write that lets a marker age anew whose tombstone comes once more; None where no such marker stands.
+
+    A marker may go when no write of an older record can arrive any more. Records that come again are written again,
+    so until its own record has come again too, a marker's age says nothing of them.
+
+    Args:
+        plan: the key's changes, all older than what is stored, or the same.
+        stored: what a read showed.
+    """
+    if stored is None or not stored.deleted:
+        return None
+    for change in plan.changes:
+        if change.deletes and change.n == stored.n:
+            return Write(plan, change, compare_and_set(change, stored), stored.version)
+    return None

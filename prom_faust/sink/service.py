@@ -41,7 +41,7 @@ from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.order import Stored
 from prom_faust.sink.outcome import DUPLICATE_KEY, Failure, Verdict
-from prom_faust.sink.plan import KeyPlan, Write, group, needs_read, plan_write
+from prom_faust.sink.plan import KeyPlan, Write, group, needs_read, plan_write, renewal
 from prom_faust.sink.tolerance import Window, advance, tolerates
 
 __all__ = ["Projector", "SinkStats"]
@@ -121,6 +121,7 @@ class _Work:
     batch: Batch
     cuts: dict[TopicPartition, tuple[int, PromFaustError]] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=dict)
+    renewed: set[int] = field(default_factory=set)
     writes: int = 0
 
     def has(self, record: Record) -> bool:
@@ -342,7 +343,7 @@ class Projector:
         plans = list(plans)
         versioned = self.options.versioned
         stored = await self._read(work, [plan.key for plan in plans if needs_read(plan, versioned=versioned)])
-        pending = self._writes(plans, stored)
+        pending = self._writes(work, plans, stored)
         conflicts: list[KeyPlan] = []
         backoff = Backoff()
         while pending:
@@ -354,16 +355,25 @@ class Projector:
                 await self._pause(work, backoff.next())
         return conflicts
 
-    def _writes(self, plans: Iterable[KeyPlan], stored: Mapping[Key, Stored]) -> list[Write]:
+    def _writes(self, work: _Work, plans: Iterable[KeyPlan], stored: Mapping[Key, Stored]) -> list[Write]:
         writes: list[Write] = []
         for plan in plans:
             seen = stored.get(plan.key)
             write = plan_write(plan, seen, versioned=self.options.versioned, exact=seen is not None)
             if write is None:
-                self.stats.stale += 1
+                writes += self._stale(work, plan, seen)
             else:
                 writes.append(write)
         return writes
+
+    def _stale(self, work: _Work, plan: KeyPlan, stored: Stored | None) -> list[Write]:
+        """What is left to do for a key where nothing older than this window stands: once per batch, its marker."""
+        self.stats.stale += 1
+        write = renewal(plan, stored)
+        if write is None or write.change.n in work.renewed:
+            return []
+        work.renewed.add(write.change.n)
+        return [write]
 
     async def _write_all(self, work: _Work, writes: Sequence[Write]) -> list[tuple[Write, Failure]]:
         size = self.options.size
@@ -412,7 +422,7 @@ class Projector:
                     write.plan, seen, versioned=self.options.versioned, exact=self.options.versioned
                 )
                 if newer is None:
-                    self.stats.stale += 1
+                    again += self._stale(work, write.plan, seen)
                 elif failure.verdict is Verdict.UNIQUE:
                     waiting.append(write.plan)
                 else:
@@ -442,7 +452,7 @@ class Projector:
             self._rate((write.change.n, True) for write, _ in refused),
         )
         rest = [plan for write, _ in refused if (plan := work.without(write.plan, write.change)).changes]
-        return self._writes(rest, {})
+        return self._writes(work, rest, {})
 
     # -- unique values ---------------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from prom_faust.exceptions import ConfigurationError
-from prom_faust.lane.record import PlainRecord
+from prom_faust.lane.batch import Batch, Share, Token
+from prom_faust.lane.record import PlainRecord, TopicPartition
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.outcome import Verdict
@@ -71,6 +72,25 @@ async def test_markers_are_found_again_by_a_new_worker(app, topics, unique, data
     await database.c.update_many({"_deleted": True}, {"$set": {"_deleted_at": old}})
     async with projecting(app, database, options):
         await eventually(lambda: none_left(database.c), seconds=10)
+
+
+@pytest.mark.parametrize("version_of", [None, "rev"])
+async def test_a_tombstone_that_comes_once_more_lets_its_marker_age_anew(
+    app, topics, unique, database, version_of
+):
+    topic = await topics.create(unique, 1)
+    options = ChangelogOptions(topic=topic, collection="c", version_of=version_of)
+    async with projecting(app, database, options) as projection:
+        await topics.send_all(topic, [("k", {"rev": 7}), ("k", None)])
+        await settled(projection, topics)
+        before = await database.c.find_one_and_update({}, {"$inc": {"_deleted_at": -10_000}})
+        name = TopicPartition(topic, 0)
+        share = Share(Token(name), [PlainRecord(topic, 0, 1, key=b"k")])
+        for _ in range(2):
+            await projection.projector.project(Batch({name: share}, held_since={}, clock=time.monotonic))
+        after = await database.c.find_one({})
+    assert after.pop("_deleted_at") >= before.pop("_deleted_at")
+    assert after == before
 
 
 async def test_a_version_function_remembers_deletes_for_a_day(app, topics, unique, database):

@@ -5,7 +5,16 @@ import pytest
 from prom_faust.lane.record import PlainRecord
 from prom_faust.sink.event import Change
 from prom_faust.sink.order import Stored, position_of
-from prom_faust.sink.plan import KeyPlan, compare_and_set, group, guard, needs_read, plan_write, winner
+from prom_faust.sink.plan import (
+    KeyPlan,
+    compare_and_set,
+    group,
+    guard,
+    needs_read,
+    plan_write,
+    renewal,
+    winner,
+)
 
 BODY = b"document"
 
@@ -179,3 +188,18 @@ def test_an_exact_write_where_nothing_stands_is_guarded_by_order():
         "_key": "k",
         "_v": {"$not": {"$gte": 5}},
     }
+
+
+def test_a_marker_ages_anew_when_its_tombstone_comes_once_more():
+    plan = KeyPlan("k", [live(1), delete(2)])
+    write = renewal(plan, Stored(n=2, deleted=True))
+    assert (write.change, write.filter) == (plan.changes[1], compare_and_set(plan.changes[1], Stored(n=2)))
+    inherited = Stored(n=2, version=5, deleted=True, inherits=True)
+    assert renewal(plan, inherited).version == 5
+
+
+@pytest.mark.parametrize(
+    "stored", [None, Stored(n=3, deleted=True), Stored(n=1, deleted=True), Stored(n=2), Stored(n=3)]
+)
+def test_nothing_but_the_very_marker_of_a_tombstone_is_renewed(stored):
+    assert renewal(KeyPlan("k", [live(1), delete(2)]), stored) is None
