@@ -6,6 +6,7 @@ configured once, where Faust users configure it.
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Collection, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -14,10 +15,16 @@ import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.cluster import ClusterMetadata
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
+    AuthenticationFailedError,
     GroupCoordinatorNotAvailableError,
+    IllegalSaslStateError,
+    KafkaError,
     NoError,
     NotCoordinatorForGroupError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
     for_code,
 )
 from aiokafka.protocol.commit import OffsetFetchRequest
@@ -27,7 +34,7 @@ from faust.transport.drivers.aiokafka import Transport, credentials_to_aiokafka_
 from faust.types.settings import Settings as FaustSettings
 from yarl import URL
 
-from prom_faust.exceptions import ConfigurationError
+from prom_faust.exceptions import AccessError, ConfigurationError
 
 __all__ = [
     "Clients",
@@ -53,6 +60,14 @@ DEAD_LETTER_REQUEST_BYTES = 64 * 1024 * 1024
 METADATA_RETRY_SECONDS = 0.1
 """As ``retry.backoff.ms`` of Kafka's own clients."""
 NO_LEADER = -1
+REFUSALS = (
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+    ssl.SSLCertVerificationError,
+)
+"""What no further attempt can help against."""
 DROP_SECONDS = 1.0
 """For each part of a client that is given up."""
 
@@ -167,6 +182,29 @@ class Clients:
             request_timeout: seconds for one request.
         """
         return AIOKafkaAdminClient(**self.common(), request_timeout_ms=int(request_timeout * 1000))
+
+    async def check_access(self, *, timeout: float) -> None:
+        """See that the brokers that answer let us in: aiokafka's clients log why not, and raise that none is there.
+
+        Args:
+            timeout: seconds for one broker.
+
+        Raises:
+            AccessError: one does not.
+        """
+        common = self.common()
+        for host, port, _ in collect_hosts(common.pop("bootstrap_servers")):
+            try:
+                connection = await create_conn(host, port, request_timeout_ms=int(timeout * 1000), **common)
+            except REFUSALS as error:
+                raise AccessError(
+                    f"Kafka at {host}:{port} does not let this worker in: {error}. Are the app's "
+                    "broker_credentials= and ssl_context= right?"
+                ) from error
+            except (KafkaError, OSError, TimeoutError) as error:
+                logger.debug("%s:%s does not answer: %r", host, port, error)
+            else:
+                connection.close()
 
 
 class LateProducer:
