@@ -7,7 +7,8 @@ configured once, where Faust users configure it.
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
@@ -46,6 +47,7 @@ __all__ = [
     "heed_offset_errors",
     "join_once",
     "patient",
+    "started",
 ]
 
 logger = logging.getLogger(__name__)
@@ -68,6 +70,8 @@ REFUSALS = (
     ssl.SSLCertVerificationError,
 )
 """What no further attempt can help against."""
+CLOSE_SECONDS = 1.0
+"""For the end of a reader: it has no group to leave."""
 DROP_SECONDS = 1.0
 """For each part of a client that is given up."""
 
@@ -271,6 +275,24 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, what: str, timeout: floa
         await ended(consumer.stop(), what, timeout)
     finally:  # what stop() did not come to would go on to look for Kafka
         await ended(consumer._client.close(), what, timeout)  # noqa: SLF001 - stop() closes it last
+
+
+@asynccontextmanager
+async def started(reader: AIOKafkaConsumer, *, what: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Start a reader, and close it at the end, however that comes.
+
+    Args:
+        reader: a consumer without a group.
+        what: what it is for, in logs.
+
+    Raises:
+        KafkaError: Kafka does not answer.
+    """
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await close_consumer(reader, what=what, timeout=CLOSE_SECONDS)
 
 
 async def ended(ending: Awaitable[None], what: str, timeout: float) -> bool:
