@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-pyproject
 BENCH_STAMP := $(VENV)/.made-for-bench
 
-.PHONY: help demo test exhaustive mutants soak bench check lint types format clean chromium
+.PHONY: help demo test test-motor exhaustive mutants soak bench check lint types format clean chromium
 
 help:
 	@echo "make demo    a live MongoDB view of this machine's processes (DURATION=30 ends by itself)"
 	@echo "make test    everything, on a real Kafka broker and a real MongoDB-wire server"
+	@echo "make test-motor   all tests of the sink on motor's databases; make test runs them on pymongo's, and some on both"
 	@echo "make exhaustive   every crash point of every history, twice in one run (needs half an hour)"
 	@echo "make mutants      breaks every guarantee in one line and sees that the tests notice (GUARANTEES='G4 G5')"
 	@echo "make soak    the fault run ten times as large, and four smaller ones (FAULT_SEEDS=1,2 repeats some)"
@@ -37,6 +38,11 @@ else
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
 	@$(BIN)/python -m pytest -m alone
 endif
+
+# Tests that run with both drivers in any case are not run again with pymongo.
+test-motor: $(STAMP)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --driver motor -k "not pymongo" \
+	  tests/integration/sink tests/integration/test_{projection,markers,history,growth}.py
 
 # Longer histories than the tests go through; what they go through is in tests/exhaustive.
 exhaustive: $(STAMP)

@@ -6,7 +6,9 @@ configured once, where Faust users configure it.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
@@ -14,10 +16,16 @@ import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.cluster import ClusterMetadata
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
+    AuthenticationFailedError,
     GroupCoordinatorNotAvailableError,
+    IllegalSaslStateError,
+    KafkaError,
     NoError,
     NotCoordinatorForGroupError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
     for_code,
 )
 from aiokafka.protocol.commit import OffsetFetchRequest
@@ -27,7 +35,7 @@ from faust.transport.drivers.aiokafka import Transport, credentials_to_aiokafka_
 from faust.types.settings import Settings as FaustSettings
 from yarl import URL
 
-from prom_faust.exceptions import ConfigurationError
+from prom_faust.exceptions import AccessError, ConfigurationError
 
 __all__ = [
     "Clients",
@@ -40,6 +48,7 @@ __all__ = [
     "heed_offset_errors",
     "join_once",
     "patient",
+    "started",
 ]
 
 logger = logging.getLogger(__name__)
@@ -54,6 +63,16 @@ DEAD_LETTER_REQUEST_BYTES = 64 * 1024 * 1024
 METADATA_RETRY_SECONDS = 0.1
 """As ``retry.backoff.ms`` of Kafka's own clients."""
 NO_LEADER = -1
+REFUSALS = (
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+    ssl.SSLCertVerificationError,
+)
+"""What no further attempt can help against."""
+CLOSE_SECONDS = 1.0
+"""For the end of a reader: it has no group to leave."""
 DROP_SECONDS = 1.0
 """For each part of a client that is given up."""
 
@@ -169,6 +188,29 @@ class Clients:
         """
         return AIOKafkaAdminClient(**self.common(), request_timeout_ms=int(request_timeout * 1000))
 
+    async def check_access(self, *, timeout: float) -> None:
+        """See that the brokers that answer let us in: aiokafka's clients log why not, and raise that none is there.
+
+        Args:
+            timeout: seconds for one broker.
+
+        Raises:
+            AccessError: one does not.
+        """
+        common = self.common()
+        for host, port, _ in collect_hosts(common.pop("bootstrap_servers")):
+            try:
+                connection = await create_conn(host, port, request_timeout_ms=int(timeout * 1000), **common)
+            except REFUSALS as error:
+                raise AccessError(
+                    f"Kafka at {host}:{port} does not let this worker in: {error}. Are the app's "
+                    "broker_credentials= and ssl_context= right?"
+                ) from error
+            except (KafkaError, OSError, TimeoutError) as error:
+                logger.debug("%s:%s does not answer: %r", host, port, error)
+            else:
+                connection.close()
+
 
 class LateProducer:
     """A producer that is opened when it is first needed, and again after it was closed.
@@ -247,6 +289,24 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, what: str, timeout: floa
         await ended(consumer.stop(), what, timeout)
     finally:  # what stop() did not come to would go on to look for Kafka
         await ended(consumer._client.close(), what, timeout)  # noqa: SLF001 - stop() closes it last
+
+
+@asynccontextmanager
+async def started(reader: AIOKafkaConsumer, *, what: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Start a reader, and close it at the end, however that comes.
+
+    Args:
+        reader: a consumer without a group.
+        what: what it is for, in logs.
+
+    Raises:
+        KafkaError: Kafka does not answer.
+    """
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await close_consumer(reader, what=what, timeout=CLOSE_SECONDS)
 
 
 async def ended(ending: Awaitable[None], what: str, timeout: float) -> bool:

@@ -8,6 +8,7 @@
     │   ├── SchemaError           a schema or its registration is wrong
     │   │   └── IncompatibleSchemaError  a version cannot read, or be read by, the one before it
     │   ├── WebPortError          the address of the worker's web server cannot be had
+    │   ├── AccessError           a server does not let the worker in: credentials, or certificates
     │   └── GroupError            the worker cannot be a member of its consumer group
     │       └── DuplicateMemberError  another worker has its name
     ├── SendRefusedError          a send was refused to its caller, and nothing was produced
@@ -44,6 +45,7 @@ from typing import ClassVar, NamedTuple
 import click
 
 __all__ = [
+    "AccessError",
     "AgentCrashedError",
     "ConfigurationError",
     "DeadLetterError",
@@ -160,6 +162,10 @@ class RecordKeyError(SendRefusedError):
 
 class WebPortError(ConfigurationError):
     """The worker's web server cannot listen on its address: most often another worker does."""
+
+
+class AccessError(ConfigurationError):
+    """A server does not let the worker in: its credentials or certificates are not those of the other side."""
 
 
 class GroupError(ConfigurationError):

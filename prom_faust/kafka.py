@@ -18,6 +18,8 @@ __all__ = ["ensure_topics", "topic_configs"]
 
 logger = logging.getLogger(__name__)
 
+ACCESS_SECONDS = 2.0
+"""How long a broker may take to say whether it lets us in."""
 VISIBLE_SECONDS = 15.0
 """How long a topic that was just created may take to be seen by every broker."""
 
@@ -27,6 +29,7 @@ async def ensure_topics(clients: Clients, specs: Sequence[TopicSpec], settings: 
 
     Raises:
         TopicError: topics are missing or differ from their declaration; all are named.
+        AccessError: Kafka does not let us in.
         UnreachableError: Kafka did not answer within ``startup_timeout``.
     """
     admin = await _connect(clients, settings.startup_timeout)
@@ -82,6 +85,7 @@ async def _connect(clients: Clients, timeout: float) -> AIOKafkaAdminClient:
                 await admin.start()
         except (KafkaError, OSError, TimeoutError) as error:
             await admin.close()
+            await clients.check_access(timeout=ACCESS_SECONDS)
             delay = backoff.next()
             if loop.time() + delay > deadline:
                 raise UnreachableError(

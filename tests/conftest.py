@@ -8,11 +8,15 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from pymongo import AsyncMongoClient
 
 from prom_faust.local import KafkaServer, MongoServer, free_port
+from tests.support.drivers import DRIVERS
 from tests.support.hub import Hub
 from tests.support.kafka import Topics
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--driver", choices=DRIVERS, default="pymongo", help="whose databases the tests use")
 
 
 @pytest.fixture(scope="session")
@@ -47,11 +51,19 @@ async def topics(kafka: KafkaServer):
 
 
 @pytest.fixture
-async def database(mongo: MongoServer, unique: str):
-    client = AsyncMongoClient(mongo.url, directConnection=True, serverSelectionTimeoutMS=5_000)
+def driver(request: pytest.FixtureRequest) -> str:
+    """Whose database a test gets, unless it runs with both."""
+    return str(request.config.getoption("driver"))
+
+
+@pytest.fixture
+async def database(mongo: MongoServer, unique: str, driver: str):
+    client = DRIVERS[driver](mongo.url, directConnection=True, serverSelectionTimeoutMS=5_000)
     yield client.get_database(unique)
     await client.drop_database(unique)
-    await client.close()
+    closed = client.close()
+    if closed is not None:  # motor's is done when it returns
+        await closed
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.commit import OffsetFetchRequest
 
-from prom_faust.clients import Clients, check_coordinator
+from prom_faust.clients import Clients, check_coordinator, started
 from prom_faust.exceptions import LostHistoryError, PositionLostError, UnreachableError
 from prom_faust.lane.freshness import Synced
 from prom_faust.lane.history import LogState, Position, check_history, has_grown
@@ -168,8 +168,7 @@ async def read_timestamps(
         return {}
     reader = clients.reader(partition_fetch_bytes=ANCHOR_FETCH_BYTES)
     found: dict[TopicPartition, int] = {}
-    await reader.start()
-    try:
+    async with started(reader, what="the reader of the last applied records"):
         pending: dict[Any, TopicPartition] = {kafka_partition(partition): partition for partition in offsets}
         reader.assign(list(pending))
         for theirs, partition in pending.items():
@@ -182,8 +181,6 @@ async def read_timestamps(
                 partition = pending.pop(theirs)
                 if records[0].offset == offsets[partition]:
                     found[partition] = records[0].timestamp
-    finally:
-        await reader.stop()
     return found
 
 

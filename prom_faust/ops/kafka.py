@@ -17,7 +17,7 @@ from faust.assignor.client_assignment import ClientMetadata
 
 from prom_faust.assignment.wire import decode_decision, decode_identity
 from prom_faust.backoff import Backoff
-from prom_faust.clients import Clients
+from prom_faust.clients import Clients, started
 from prom_faust.exceptions import UnreachableError
 from prom_faust.ops.groups import GroupMember, GroupState, Partition, Topics, group_state
 
@@ -141,12 +141,8 @@ async def _ends(clients: Clients, partitions: Iterable[Partition]) -> dict[Parti
     wanted = [TopicPartition(*each) for each in partitions]
     if not wanted:
         return {}
-    reader = clients.reader()
-    try:
-        await reader.start()
+    async with started(clients.reader(), what="the reader of a group's lag") as reader:
         ends = await reader.end_offsets(wanted)
-    finally:
-        await reader.stop()
     return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
 

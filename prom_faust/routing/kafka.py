@@ -9,7 +9,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from prom_faust.clients import Clients
+from prom_faust.clients import Clients, started
 from prom_faust.exceptions import RoutingMismatchError, UnreachableError
 from prom_faust.routing.hashing import Routing, partition_of
 from prom_faust.routing.sample import Expectation, Home, Placement, judge, leftover_text, mismatch_text
@@ -119,14 +119,11 @@ class _Sample:
         ]
         self.unread = list(self.partitions)
         reader = self._clients.reader(partition_fetch_bytes=PARTITION_FETCH_BYTES, committed_only=False)
-        try:
-            await reader.start()
+        async with started(reader, what="the reader of sampled keys"):
             for start in range(0, len(wanted), READ_TOGETHER):
                 await self._read(reader, wanted[start : start + READ_TOGETHER])
                 left = {theirs.topic for theirs in wanted[start + READ_TOGETHER :]}
                 self.unread = [topic for topic in self.unread if topic in left]
-        finally:
-            await reader.stop()
 
     async def _counts(self, topics: Sequence[str]) -> dict[str, int]:
         admin = self._clients.admin()

@@ -137,7 +137,7 @@ class Projection(Service):
         """Check the options, see to the topics, reach MongoDB and make the indexes. Idempotent.
 
         Raises:
-            ConfigurationError: options or indexes are wrong, or the topic is missing.
+            ConfigurationError: options or indexes are wrong, the topic is missing, or a server lets us not in.
             UnreachableError: Kafka or MongoDB did not answer within ``startup_timeout``.
         """
         if self._prepared:

@@ -23,7 +23,7 @@ from pymongo.errors import (
 )
 from pymongo.write_concern import WriteConcern
 
-from prom_faust.exceptions import IndexConflictError, UnreachableError
+from prom_faust.exceptions import AccessError, IndexConflictError, UnreachableError
 from prom_faust.lane.freshness import Synced
 from prom_faust.lane.history import Position
 from prom_faust.sink.document import document_of, marker_of, system_fields
@@ -42,6 +42,7 @@ POSITIONS = "_prom_positions"
 """The collection of applied positions, in the same database."""
 REBUILDS = "_prom_rebuilds"
 """The collection of rebuilds under way, in the same database."""
+AUTHENTICATION_FAILED = 18
 KEY_INDEX = Index({"_key": 1}, unique=True)
 MARKER_INDEX = Index({"_deleted_at": 1})
 OUTAGE = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError, WTimeoutError)
@@ -365,8 +366,10 @@ class Collection:
 
         Raises:
             IndexConflictError: one exists with the same name or the same key, and differs.
+            AccessError: MongoDB does not let us in.
             UnreachableError: MongoDB does not answer.
         """
+        await self._check_access()
         own = [KEY_INDEX, MARKER_INDEX]
         wanted = [*own, *map(Index.of, self.options.indexes)]
         existing = await self._call(self.documents.index_information)
@@ -374,6 +377,19 @@ class Collection:
             sparse = index is MARKER_INDEX or (index.unique and index is not KEY_INDEX)
             if not self._exists(index, existing, sparse=sparse):
                 await self._create(index, sparse=sparse)
+
+    async def _check_access(self) -> None:
+        """At the start a password that is refused is a wrong one; later it is being changed."""
+        try:
+            await self._call(self.documents.database.command, "ping")
+        except UnreachableError as error:
+            cause = error.__cause__
+            if isinstance(cause, OperationFailure) and cause.code == AUTHENTICATION_FAILED:
+                raise AccessError(
+                    f"MongoDB at {self._servers} does not let this worker in: {cause.args[0]}. Are user, password "
+                    "and authSource in mongo_url right?"
+                ) from error
+            raise
 
     def _exists(self, index: Index, existing: Mapping[str, Any], *, sparse: bool) -> bool:
         keys = [(field, kind) for field, kind in index.fields.items()]

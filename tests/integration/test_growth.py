@@ -11,6 +11,7 @@ from prom_faust.routing.hashing import partition_of
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.rebuild import rebuild
 from prom_faust.sink.verify import Kind, verify
+from tests.support.drivers import with_both_drivers
 from tests.support.projection import (
     applied,
     eventually,
@@ -151,6 +152,7 @@ async def shared(one, two, partitions):
     return mine and theirs and not mine & theirs and len(mine | theirs) == partitions
 
 
+@with_both_drivers
 async def test_old_copies_are_named_until_the_keys_are_re_homed(app, topics, topic, database):
     await send(topics, topic, 4, {key: {"round": 0} for key in KEYS})
     await topics.grow(topic, 6)

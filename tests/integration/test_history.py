@@ -14,6 +14,7 @@ from prom_faust.exceptions import (
     TopicRecreatedError,
 )
 from prom_faust.sink.options import ChangelogOptions
+from tests.support.drivers import with_both_drivers
 from tests.support.projection import applied, eventually, make_app, projecting
 
 
@@ -169,6 +170,7 @@ async def test_a_database_restored_from_a_backup_is_caught_up(app, topics, uniqu
     assert found == {f"k{i}": 20 + i for i in range(30)}
 
 
+@with_both_drivers
 async def test_an_emptied_database_is_a_named_error(app, topics, unique, database):
     topic = await topics.create(unique, 1)
     options = await project_some(app, topics, topic, database)

@@ -11,6 +11,7 @@ from prom_faust.sink.decode import decoder
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.outcome import Verdict
 from prom_faust.sink.plan import group, plan_write
+from tests.support.drivers import with_both_drivers
 from tests.support.projection import applied, eventually, live, make_app, make_projection, projecting
 
 
@@ -45,6 +46,7 @@ async def test_a_late_write_of_an_older_record_finds_the_marker(app, topics, uni
         assert await database.c.count_documents({"_key": "never", "_deleted": True}) == 1
 
 
+@with_both_drivers
 async def test_markers_go_after_the_fence_delay_and_not_before(app, topics, unique, database):
     topic = await topics.create(unique, 2)
     options = ChangelogOptions(topic=topic, collection="c")

@@ -4,13 +4,12 @@ import asyncio
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import BaseModel
-from pymongo import AsyncMongoClient
 
 from prom_faust.dlq.envelope import decode, dlq_topic
 from prom_faust.exceptions import IndexConflictError, TopicError
 from prom_faust.sink.options import ChangelogOptions, Index
+from tests.support.drivers import DRIVERS
 from tests.support.projection import (
     applied,
     eventually,
@@ -27,16 +26,9 @@ def app(kafka, unique, tmp_path):
     return make_app(unique, kafka.url, tmp_path)
 
 
-@pytest.fixture(params=["pymongo", "motor"])
-async def database(request, mongo, unique):
-    client = {"pymongo": AsyncMongoClient, "motor": AsyncIOMotorClient}[request.param](
-        mongo.url, directConnection=True
-    )
-    yield client.get_database(unique)
-    await client.drop_database(unique)
-    closed = client.close()
-    if closed is not None:
-        await closed
+@pytest.fixture(params=DRIVERS)
+def driver(request):
+    return request.param
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ class FaustWorker:
     ) -> None:
         self.log = log
         self.folder = folder
+        self.web_port = web_port
         web = ["--without-web"] if web_port is None else ["--web-port", str(web_port)]
         self._command = [sys.executable, "-m", "faust", "-A", app, "worker", "-l", "info", *web]
         self._env = {**os.environ, **env}

@@ -1,15 +1,16 @@
-"""What a group's coordinator says, in the very bytes of the protocol, and what a client makes of it."""
+"""What clients make of what a group's coordinator says, in the very bytes of the protocol, and of their own end."""
 
+import asyncio
 import io
 from types import SimpleNamespace
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.protocol.commit import OffsetFetchResponse_v3
 from aiokafka.structs import OffsetAndMetadata
 
-from prom_faust.clients import heed_offset_errors
+from prom_faust.clients import heed_offset_errors, started
 
 MINE = TopicPartition("t", 0)
 LOADING, MOVED, GONE = 14, 16, 15
@@ -50,3 +51,22 @@ async def test_a_coordinator_that_cannot_tell_is_asked_again(code, lookups):
 
 async def test_aiokafka_alone_takes_it_for_no_offset():
     assert await Coordinator(([], LOADING)).fetch_committed_offsets([MINE]) == {}
+
+
+class Cancelled(AIOKafkaConsumer):
+    """What aiokafka's own does now and then: its end raises how its fetches have ended."""
+
+    async def start(self):
+        pass
+
+    async def stop(self):
+        await super().stop()
+        raise asyncio.CancelledError
+
+
+async def test_a_reader_whose_end_is_cancelled_does_not_end_who_closes_it():
+    async with started(Cancelled(), what="a reader"):
+        pass
+    with pytest.raises(ZeroDivisionError):
+        async with started(Cancelled(), what="a reader"):
+            raise ZeroDivisionError

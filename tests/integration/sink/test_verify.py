@@ -17,6 +17,7 @@ from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.plan import KeyPlan, plan_write
 from prom_faust.sink.rebuild import rebuild
 from prom_faust.sink.verify import Kind, NotSettledError, verify
+from tests.support.drivers import with_both_drivers
 from tests.support.projection import applied, eventually, make_app, make_projection, projecting
 
 
@@ -53,6 +54,7 @@ async def found(projection):
     return {(difference.kind, difference.key) for difference in report.differences}
 
 
+@with_both_drivers
 async def test_a_projected_collection_equals_its_topic(projection):
     report = await verify(projection)
     assert report.clean, report.differences
@@ -67,11 +69,13 @@ async def test_progress_names_each_step(projection):
     assert set(stages) == {"reading the topic", "reading dead letters", "folding", "comparing"}
 
 
+@with_both_drivers
 async def test_a_removed_document_is_missing(projection, database):
     await database.c.delete_one({"_key": "k20"})
     assert await found(projection) == {(Kind.MISSING, "k20")}
 
 
+@with_both_drivers
 async def test_an_added_document_is_extra(projection, database):
     source = {"t": projection.options.topic, "p": 0, "o": 1, "n": 1}
     await database.c.insert_one({"_key": "k99", "a": 1, "_ts": 1, "_src": source})
@@ -267,6 +271,7 @@ async def test_what_changes_meanwhile_is_no_difference(app, database, topics, to
             await producing
 
 
+@with_both_drivers
 async def test_a_rebuild_starts_over(projection, app, database, topics):
     await database.c.update_many({}, {"$set": {"a": "broken"}})
     removed = await rebuild(projection)
