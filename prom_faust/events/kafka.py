@@ -151,8 +151,17 @@ class PartitionProducer:
         if manager.is_in_transaction():
             await ended(self._producer.abort_transaction(), self.what, CLOSE_SECONDS)
         if manager.is_fatal_error():
-            manager.wait_for_transaction_end().exception()  # nobody else asks, and asyncio would complain
+            _hear_out(self._producer)
         await close_producer(self._producer, what=self.what, timeout=CLOSE_SECONDS)
+
+
+def _hear_out(producer: AIOKafkaProducer) -> None:
+    """Ask the futures of a failed producer for their error: nobody else does, and asyncio would complain of each."""
+    producer._txn_manager.wait_for_transaction_end().exception()  # noqa: SLF001 - see above
+    for batches in producer._message_accumulator._batches.values():  # noqa: SLF001
+        for batch in batches:
+            if batch._drain_waiter.done():  # noqa: SLF001
+                batch._drain_waiter.exception()  # noqa: SLF001
 
 
 class Transactions:

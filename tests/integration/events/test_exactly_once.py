@@ -158,17 +158,19 @@ async def test_a_transaction_that_cannot_be_written_is_aborted_whole_and_the_nex
 
 
 class LastBreath:
-    """A fence at whose opening the former owner's last transaction ends, with an offset."""
+    """A fence that the former owner's last transaction, with an offset, comes just before."""
 
-    def __init__(self, transactions, name, offset):
-        self.transactions, self.name, self.offset = transactions, name, offset
+    def __init__(self, former, transactions, name, offset):
+        self.former, self.transactions, self.name, self.offset = former, transactions, name, offset
 
     async def open(self, names):
-        await self.transactions.open([self.name])
-        await self.transactions.of(self.name).commit([], self.offset)
+        await self.former.open([self.name])
+        await self.former.of(self.name).commit([], self.offset)
+        await self.transactions.open(names)
 
     async def close(self):
         await self.transactions.close()
+        await self.former.close()
 
 
 async def test_the_committed_offset_is_read_when_nobody_else_can_commit_any_more(
@@ -184,7 +186,7 @@ async def test_the_committed_offset_is_read_when_nobody_else_can_commit_any_more
 
     agent = BatchAgent(work, app=prom.app, name=unique)
     options = LaneOptions(topic=topic, group=f"{unique}.group")
-    lane = Lane(prom.clients, agent, options, fence=LastBreath(transactions(), name, 3))
+    lane = Lane(prom.clients, agent, options, fence=LastBreath(transactions(), transactions(), name, 3))
     add_lane(prom, lane)
     await eventually(lambda: is_in(4, seen), seconds=40.0)
     assert seen == [3, 4]
