@@ -39,7 +39,7 @@ async def stuck(projection, kind, partition=0):
         found = projection.lane.partitions.get(TopicPartition(projection.options.topic, partition))
         return found.error if found is not None and isinstance(found.error, kind) else None
 
-    return await eventually(error)
+    return await eventually(error, seconds=60)
 
 
 def keys(documents):
@@ -113,7 +113,7 @@ async def test_an_unlisted_error_stops_its_partition_where_only_bad_data_is_tole
         await eventually(lambda: applied(projection, {0: 2}))
         assert not await applied(projection, {0: 3})
         projection.collection.documents = inner
-        await eventually(lambda: applied(projection, {0: 4}))
+        await eventually(lambda: applied(projection, {0: 4}), seconds=60)  # the pauses grow
         assert keys(await live(database.c)) == {"a", "odd"}
     assert [letter.record.offset for letter in await letters_of(topics, topic)] == [1]
 
@@ -132,7 +132,7 @@ async def test_too_many_bad_records_stop_their_partition_until_they_are_few(app,
         assert projection.projector.stats.dead == 0
         assert projection.projector.stats.records == 11
         await topics.send_all(topic, [(f"o{n}", {"v": n}) for n in range(900)], 1)
-        await eventually(lambda: applied(projection, {0: 211, 1: 901}), seconds=30)
+        await eventually(lambda: applied(projection, {0: 211, 1: 901}), seconds=90)
         assert projection.projector.stats.dead == 200
         assert projection.projector.stats.records == 211 + 901
 
@@ -208,7 +208,7 @@ async def test_no_counter_goes_down_in_a_rebalance(kafka, app, topics, topic, da
             2 * before["prom_faust_sink_batch_records_countNone"]
         )
         async with started(other):
-            await eventually(lambda: has_partitions(one, 1), seconds=30)
+            await eventually(lambda: has_partitions(one, 1), seconds=60)
             await topics.send_all(topic, [(f"k{n}", {"v": n}) for n in range(100)])
             await eventually(lambda: applied_to_the_end(one, topics))
             after = measured()
