@@ -38,9 +38,8 @@ from prom_faust.routing.key import KeyOf as PayloadKey
 from prom_faust.routing.sample import Expectation
 from prom_faust.schema.registry import SchemaRegistry
 from prom_faust.settings import Settings, load_settings
-from prom_faust.sink.event import Key
 from prom_faust.sink.faust import Projection, attach
-from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, VersionOf
+from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, RecordKey, VersionOf
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
 __all__ = ["Prom", "install"]
@@ -187,7 +186,7 @@ class Prom:
         tombstone: Callable[[Any], bool] | None = None,
         indexes: Sequence[Index | str] = (),
         version: VersionOf | None = None,
-        record_key: Literal["text", "json"] | Callable[[bytes], Key] | None = None,
+        record_key: RecordKey | None = None,
         deletes: Literal["hard", "remember"] | None = None,
         write: Literal["replace", "set"] = "replace",
         fence_delay: float | None = None,

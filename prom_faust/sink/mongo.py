@@ -25,7 +25,7 @@ from pymongo.write_concern import WriteConcern
 from prom_faust.exceptions import IndexConflictError, UnreachableError
 from prom_faust.lane.history import Position
 from prom_faust.sink.document import document_of, marker_of, system_fields
-from prom_faust.sink.event import Key
+from prom_faust.sink.key import Key, found_key, key_value
 from prom_faust.sink.options import ChangelogOptions, Index
 from prom_faust.sink.order import Stored
 from prom_faust.sink.outcome import BAD_DATA, INFRASTRUCTURE, Failure, Verdict, classify
@@ -105,7 +105,7 @@ class Collection:
         return UpdateOne(
             write.filter,
             {
-                "$set": {**change.fields, **system_fields(change.record, write.version)},
+                "$set": {**change.fields, **system_fields(change.record, change.n, write.version)},
                 "$unset": dict.fromkeys([*absent, "_deleted", "_deleted_at", "_inherits"], ""),
             },
             upsert=True,
@@ -130,10 +130,13 @@ class Collection:
         wanted = list(keys)
         found: dict[Key, Stored] = {}
         for start in range(0, len(wanted), self.options.size):
-            chunk = wanted[start : start + self.options.size]
+            chunk = [key_value(key) for key in wanted[start : start + self.options.size]]
             documents = await self._call(self._find, {"_key": {"$in": chunk}})
             for document in documents:
-                found[document["_key"]] = Stored(
+                key = found_key(document["_key"])
+                if key is None:
+                    continue
+                found[key] = Stored(
                     n=document.get("_src", {}).get("n"),
                     version=document.get("_v"),
                     deleted=document.get("_deleted") is True,

@@ -8,17 +8,16 @@ from pydantic import BaseModel
 
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.routing.hashing import Routing
-from prom_faust.sink.event import Key
 
 __all__ = ["RESERVED", "ChangelogOptions", "Index", "KeyOf", "MapOf", "RecordKey", "VersionOf"]
 
-KeyOf = str | Callable[[Any], Key]
-"""A field's name, or a function of the decoded event."""
+KeyOf = str | Sequence[str] | Callable[[Any], Any]
+"""A field's name, a list of fields, or a function of the decoded event that gives a JSON value."""
 MapOf = type[BaseModel] | Sequence[str] | Callable[[Any], Mapping[str, Any]]
 """A model or a list of fields to keep, or a function of the decoded event."""
 VersionOf = str | Callable[[Any], int]
 """A field's name, or a function of the decoded event, giving a 64-bit integer."""
-RecordKey = Literal["text", "json"] | Callable[[bytes], Key]
+RecordKey = Literal["text", "json"] | Callable[[bytes], Any]
 """How a record's key bytes are read."""
 
 RESERVED = frozenset({"_key", "_ts", "_src", "_v", "_deleted", "_deleted_at", "_inherits"})
@@ -74,7 +73,9 @@ class ChangelogOptions:
     Args:
         topic: the topic's name.
         collection: the collection's name.
-        key_of: field or function that gives the document's ``_key``; the record key by default.
+        key_of: field, list of fields or function that gives the document's ``_key``; the record key by default.
+            With a list ``_key`` is an object of these fields, in this order; in any other object the fields are
+            sorted by name. No key is null or an array.
         map: what of the event is stored: a model, a list of fields, or a function; everything by default.
         model: a pydantic model that every live value must satisfy; events are instances of it.
         tombstone: says of a decoded event whether it deletes; null, ``null`` and ``_deleted: true`` always do.
@@ -130,6 +131,8 @@ class ChangelogOptions:
             raise ConfigurationError(
                 f'record_key must be "text", "json" or a function, not {self.record_key!r}'
             )
+        if self.key_of is not None and not isinstance(self.key_of, str) and not callable(self.key_of):
+            self._check_key_fields()
         if self.write == "set" and self.field_names is None:
             raise ConfigurationError(
                 'write="set" needs map= as a model or a list of fields: '
@@ -143,6 +146,32 @@ class ChangelogOptions:
             raise ConfigurationError(
                 "map= must not name _id: MongoDB gives it, and _key is the document's key"
             )
+
+    def _check_key_fields(self) -> None:
+        fields = self.key_fields
+        if not fields or len(set(fields)) < len(fields) or not all(isinstance(name, str) for name in fields):
+            raise ConfigurationError(
+                f"key_of={self.key_of!r:.80} must be a field, a function, or names that differ"
+            )
+        if any(not name or name.startswith("$") or "\0" in name for name in fields):
+            raise ConfigurationError(
+                f"key_of={self.key_of!r:.80} has a name that cannot stand in _key: one that is empty, begins with "
+                "$ or has a null character"
+            )
+        if self.compacted and self.record_key == "text":
+            raise ConfigurationError(
+                f"key_of={self.key_of!r:.80} gives an object, and a record key that is text never equals one: "
+                'record_key="json" reads objects, or give a function'
+            )
+
+    @property
+    def key_fields(self) -> tuple[str, ...]:
+        """The fields that a key is made of, where ``key_of`` lists them."""
+        return (
+            ()
+            if self.key_of is None or isinstance(self.key_of, str) or callable(self.key_of)
+            else tuple(self.key_of)
+        )
 
     @property
     def versioned(self) -> bool:

@@ -21,7 +21,8 @@ from prom_faust.lane.batch import Batch
 from prom_faust.lane.history import Position
 from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.sink.decode import decoder
-from prom_faust.sink.event import Change, Key
+from prom_faust.sink.event import Change
+from prom_faust.sink.key import Key
 from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.order import Stored

@@ -9,7 +9,8 @@ from prom_faust.dlq.envelope import DeadLetter
 from prom_faust.exceptions import RecordError
 from prom_faust.lane.record import PlainRecord, Record
 from prom_faust.sink.decode import Decoder
-from prom_faust.sink.event import Key, position
+from prom_faust.sink.event import position
+from prom_faust.sink.key import Key
 
 __all__ = ["DEAD", "LIVE", "NULL", "POISON", "Entry", "entry_of", "entry_of_letter"]
 

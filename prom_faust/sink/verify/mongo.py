@@ -9,7 +9,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import PyMongoError
 
 from prom_faust.exceptions import UnreachableError
-from prom_faust.sink.event import Key
+from prom_faust.sink.key import Key, found_key, key_value
 from prom_faust.sink.mongo import Collection
 
 __all__ = ["Documents", "decode_body", "same_bytes"]
@@ -81,12 +81,14 @@ class Documents:
         found: dict[Key, list[dict[str, Any]]] = {}
         try:
             documents: Sequence[RawBSONDocument] = await self._collection.find(
-                {"_key": {"$in": list(keys)}}
+                {"_key": {"$in": [key_value(key) for key in keys]}}
             ).to_list(None)
         except PyMongoError as error:
             raise self._unreadable(error) from error
         for document in documents:
-            found.setdefault(document["_key"], []).append(decode_body(document.raw))
+            key = found_key(document["_key"])
+            if key is not None:
+                found.setdefault(key, []).append(decode_body(document.raw))
         return found
 
     def _unreadable(self, error: PyMongoError) -> UnreachableError:

@@ -23,8 +23,8 @@ from prom_faust.lane.kafka import read_timestamps
 from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.routing.hashing import left_behind
 from prom_faust.sink.decode import decoder
-from prom_faust.sink.event import Key
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.key import Key, found_key, key_value
 from prom_faust.sink.order import OFFSET_BITS, position_of
 from prom_faust.sink.verify.compare import Facts, Finding, differing_fields, judge, place_of, source_of
 from prom_faust.sink.verify.entry import DEAD, POISON, entry_of, entry_of_letter
@@ -258,9 +258,11 @@ class _Verification:
                 self._counts["markers"] += 1
                 continue
             self._counts["documents"] += 1
-            key = document.get("_key")
-            if not isinstance(key, str | int) or isinstance(key, bool):
-                self._foreign.add(str(document.get("_id")), (Kind.EXTRA, "a document without _key"))
+            key = found_key(document.get("_key"))
+            if key is None:
+                self._foreign.add(
+                    str(document.get("_id")), (Kind.EXTRA, "a document without a key of a record")
+                )
                 continue
             found.append(key)
             body = self._spill.expected_body(key)
@@ -360,4 +362,4 @@ class _Tally:
         kind, reason = finding
         self.counts[kind] += 1
         if self.counts[kind] <= SHOWN:
-            self.shown.append(Difference(kind, key, reason))
+            self.shown.append(Difference(kind, None if key is None else key_value(key), reason))

@@ -9,12 +9,13 @@ are compared.
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from prom_faust.sink.event import Key
+from prom_faust.sink.key import JsonKey, Key
 from prom_faust.sink.order import OFFSET_BITS
 from prom_faust.sink.verify.compare import Facts
 from prom_faust.sink.verify.entry import DEAD, LIVE, NULL, POISON, Entry
@@ -52,6 +53,9 @@ LEFTOVER = f"""
     FROM (SELECT key, max(n) AS n, kind FROM changes WHERE kind <= {NULL} GROUP BY key, n >> {OFFSET_BITS})
     WHERE kind = {LIVE} AND n IN left_behind
 """  # noqa: S608 - constants
+
+# Blobs: SQLite tells them from text and numbers, and 1 from 1.0 no more than MongoDB does.
+sqlite3.register_adapter(JsonKey, attrgetter("json"))
 
 
 class Spill:
@@ -130,7 +134,7 @@ class Spill:
 
     def _rows(self, query: str, values: Sequence[Key] = ()) -> Iterator[Row]:
         for key, n, version, deletes in self._sql.execute(query, values):
-            yield key, n, version, bool(deletes)
+            yield _key(key), n, version, bool(deletes)
 
     def body(self, n: int) -> bytes | None:
         """The document of a position."""
@@ -174,7 +178,7 @@ class Spill:
         while True:
             where = "WHERE key > ?" if last else ""
             query = f"SELECT key FROM suspects {where} ORDER BY key LIMIT {size}"  # noqa: S608 - our own text
-            chunk = [key for (key,) in self._sql.execute(query, last)]
+            chunk = [_key(key) for (key,) in self._sql.execute(query, last)]
             if not chunk:
                 return
             yield chunk
@@ -211,7 +215,8 @@ class Spill:
         """The first such records: key and position."""
         if not self._any_left_behind():
             return []
-        return self._sql.execute(f"SELECT key, n {LEFTOVER} ORDER BY n LIMIT ?", (limit,)).fetchall()
+        rows = self._sql.execute(f"SELECT key, n {LEFTOVER} ORDER BY n LIMIT ?", (limit,))
+        return [(_key(key), n) for key, n in rows]
 
     def _any_left_behind(self) -> bool:
         return self._sql.execute("SELECT 1 FROM left_behind LIMIT 1").fetchone() is not None
@@ -219,4 +224,9 @@ class Spill:
     def poison(self, limit: int) -> list[tuple[int, Key | None, str]]:
         """The first records that do not decode and have no letter: position, key, error."""
         query = "SELECT n, key, body FROM changes WHERE kind = ? ORDER BY n LIMIT ?"
-        return [(n, key, body.decode()) for n, key, body in self._sql.execute(query, (POISON, limit))]
+        rows = self._sql.execute(query, (POISON, limit))
+        return [(n, None if key is None else _key(key), body.decode()) for n, key, body in rows]
+
+
+def _key(cell: str | float | bytes) -> Key:
+    return JsonKey(cell) if isinstance(cell, bytes) else cell

@@ -35,6 +35,12 @@ class WithId(BaseModel):
         ({"write": "set"}, 'write="set" needs map='),
         ({"write": "set", "map": dict}, 'write="set" needs map='),
         ({"map": ["a", "_id"]}, "_id"),
+        ({"key_of": []}, "names that differ"),
+        ({"key_of": ["a", "a"]}, "names that differ"),
+        ({"key_of": ["a", 1]}, "names that differ"),
+        ({"key_of": ["a", "$b"], "record_key": "json"}, "cannot stand in _key"),
+        ({"key_of": [""], "record_key": "json"}, "cannot stand in _key"),
+        ({"key_of": ["a", "b"]}, 'record_key="json" reads objects'),
         ({"map": WithId}, "_id"),
     ],
 )
