@@ -104,6 +104,11 @@ def document_of(change: Change) -> RawBSONDocument:
     return Encoded(change.body)
 
 
+def has_operator_names(document: RawBSONDocument) -> bool:
+    """Whether one of the document's own fields has a name that begins with ``$``."""
+    return b"$" in document.raw and any(name.startswith("$") for name in document)
+
+
 def marker_of(change: Change, *, deleted_at: int, version: int | None, inherits: bool) -> dict[str, Any]:
     """The marker that a tombstone leaves, so that a late write of an older record finds it stale.
 

@@ -24,7 +24,7 @@ from pymongo.write_concern import WriteConcern
 
 from prom_faust.exceptions import IndexConflictError, UnreachableError
 from prom_faust.lane.history import Position
-from prom_faust.sink.document import document_of, marker_of, system_fields
+from prom_faust.sink.document import document_of, has_operator_names, marker_of, system_fields
 from prom_faust.sink.key import Key, found_key, key_value
 from prom_faust.sink.options import ChangelogOptions, Index
 from prom_faust.sink.order import Stored
@@ -100,7 +100,11 @@ class Collection:
             marker = marker_of(change, deleted_at=now, version=write.version, inherits=change.version is None)
             return ReplaceOne(write.filter, marker, upsert=True)
         if change.fields is None:
-            return ReplaceOne(write.filter, document_of(change), upsert=True)
+            document = document_of(change)
+            if has_operator_names(document):
+                # A replacement may not have such names where a document stands, what a pipeline makes may.
+                return UpdateOne(write.filter, [{"$replaceWith": {"$literal": document}}], upsert=True)
+            return ReplaceOne(write.filter, document, upsert=True)
         absent = [name for name in self.options.field_names or () if name not in change.fields]
         return UpdateOne(
             write.filter,

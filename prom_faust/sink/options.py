@@ -133,15 +133,8 @@ class ChangelogOptions:
             )
         if self.key_of is not None and not isinstance(self.key_of, str) and not callable(self.key_of):
             self._check_key_fields()
-        if self.write == "set" and self.field_names is None:
-            raise ConfigurationError(
-                'write="set" needs map= as a model or a list of fields: '
-                "the sink must know which fields are its own, to unset the absent ones"
-            )
-        if self.write == "set" and getattr(self.map, "model_config", {}).get("extra") == "allow":
-            raise ConfigurationError(
-                'write="set" needs a map whose fields are known: a model with extra="allow" may give any'
-            )
+        if self.write == "set":
+            self._check_set_fields()
         if "_id" in (self.field_names or ()):
             raise ConfigurationError(
                 "map= must not name _id: MongoDB gives it, and _key is the document's key"
@@ -162,6 +155,22 @@ class ChangelogOptions:
             raise ConfigurationError(
                 f"key_of={self.key_of!r:.80} gives an object, and a record key that is text never equals one: "
                 'record_key="json" reads objects, or give a function'
+            )
+
+    def _check_set_fields(self) -> None:
+        if self.field_names is None:
+            raise ConfigurationError(
+                'write="set" needs map= as a model or a list of fields: '
+                "the sink must know which fields are its own, to unset the absent ones"
+            )
+        if getattr(self.map, "model_config", {}).get("extra") == "allow":
+            raise ConfigurationError(
+                'write="set" needs a map whose fields are known: a model with extra="allow" may give any'
+            )
+        if paths := [name for name in self.field_names if not _settable(name)]:
+            raise ConfigurationError(
+                f'write="set" cannot write the fields {paths!r:.80}: in an update a name with a dot is a path, and '
+                'one that begins with $ an operator. write="replace" stores them'
             )
 
     @property
@@ -201,3 +210,7 @@ class ChangelogOptions:
         """How long markers stand at least, beside ``fence_delay``."""
         mode = self.deletes or ("remember" if self.versioned else "hard")
         return REMEMBER_SECONDS if mode == "remember" else 0.0
+
+
+def _settable(name: str) -> bool:
+    return bool(name) and not name.startswith("$") and "." not in name and "\0" not in name

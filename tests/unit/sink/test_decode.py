@@ -345,6 +345,34 @@ def test_how_a_value_is_spelled_does_not_change_what_its_model_says(unit):
     assert fields(decode(value, model=Reading))["unit"] == unit.replace("\\u0065", "e")
 
 
+def test_a_number_that_a_model_makes_infinite_is_bad():
+    assert fields(decode(b'{"value": Infinity}', model=Reading))["value"] == float("inf")
+    for digits in (b"1e309", b"-1e309"):
+        with pytest.raises(DecodeError, match="does not fit a float"):
+            decode(b'{"value": %b}' % digits, model=Reading)
+
+
+class Loose(BaseModel):
+    whole: int = 0
+    any: object = None
+
+
+@pytest.mark.parametrize("name", [b"whole", b"any"])
+@pytest.mark.parametrize("model", [None, Loose])
+@pytest.mark.parametrize("digits", [b"18446744073709551616", b"-9223372036854775809"])
+def test_an_integer_that_only_a_float_holds_is_bad_and_never_a_float(name, model, digits):
+    with pytest.raises(DocumentError, match="8-byte ints"):
+        decode(b'{"%b": %b}' % (name, digits), model=model)
+
+
+def test_an_integer_that_is_not_stored_may_have_any_size():
+    value = b'{"status": "up", "big": 18446744073709551617}'
+    assert fields(decode(value, map=["status"])) == {"status": "up"}
+    assert fields(decode(value, map=lambda event: {"big": str(event["big"])})) == {
+        "big": "18446744073709551617"
+    }
+
+
 def test_an_absent_optional_field_stays_absent_and_an_explicit_null_stays_null():
     assert "host" not in fields(decode(model=State))
     assert fields(decode(b'{"processId": "a", "status": "up", "host": null}', model=State))["host"] is None

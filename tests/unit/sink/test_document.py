@@ -8,6 +8,7 @@ from prom_faust.sink.document import (
     MAX_DOCUMENT_BYTES,
     document_of,
     encode_document,
+    has_operator_names,
     marker_of,
     system_fields,
 )
@@ -83,6 +84,33 @@ def deeply_nested():
 def test_what_bson_cannot_hold_is_a_document_error(fields):
     with pytest.raises(DocumentError, match="MongoDB cannot store it"):
         encode_document("k", fields, RECORD, N, None)
+
+
+def levels(count, wrap):
+    value = 1
+    for _ in range(count):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda value: {"": value}, lambda value: [1, value], lambda value: (value,)]
+)
+def test_a_document_has_at_most_100_levels(wrap):
+    encode_document("k", {"a": levels(99, wrap)}, RECORD, N, None)
+    for count in (100, 150):
+        with pytest.raises(DocumentError, match="deeper than MongoDB's 100 levels"):
+            encode_document("k", {"b": [], "a": levels(count, wrap)}, RECORD, N, None)
+
+
+def test_a_name_of_the_document_itself_is_told_from_an_inner_one():
+    def found(fields):
+        return has_operator_names(
+            document_of(Change("k", N, RECORD, encode_document("k", fields, RECORD, N, None)))
+        )
+
+    assert found({"a": 1, "$schema": 1})
+    assert not found({"a": {"$b": "$c"}, "d$": "$"})
 
 
 def test_a_marker_holds_what_makes_older_writes_stale_and_nothing_else():

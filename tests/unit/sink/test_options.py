@@ -35,6 +35,10 @@ class WithId(BaseModel):
         ({"write": "set"}, 'write="set" needs map='),
         ({"write": "set", "map": dict}, 'write="set" needs map='),
         ({"map": ["a", "_id"]}, "_id"),
+        *(
+            ({"write": "set", "map": ["a", name]}, "cannot write the fields")
+            for name in ("", "$a", "a.b", "a\0")
+        ),
         ({"key_of": []}, "names that differ"),
         ({"key_of": ["a", "a"]}, "names that differ"),
         ({"key_of": ["a", 1]}, "names that differ"),
