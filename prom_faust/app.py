@@ -188,7 +188,7 @@ class Prom:
         version: VersionOf | None = None,
         record_key: RecordKey | None = None,
         deletes: Literal["hard", "remember"] | None = None,
-        write: Literal["replace", "set"] = "replace",
+        write: Literal["replace", "set", "insert"] = "replace",
         fence_delay: float | None = None,
         size: int = 500,
         window: int = 10_000,

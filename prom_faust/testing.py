@@ -39,6 +39,7 @@ def fold(records: Iterable[Record], options: ChangelogOptions) -> dict[Key, Docu
 
     Returns:
         Key to document, without MongoDB's ``_id``. An object or a boolean as a key is a ``JsonKey``.
+        With ``write="insert"`` each document stands under its packed position.
 
     Example::
 
@@ -72,6 +73,8 @@ def _decoded(
 
 def _documents(changes: Iterable[Change], options: ChangelogOptions) -> dict[Key, Document]:
     by_position = {change.n: change for change in changes}
+    if options.appends:
+        return {n: decode_body(by_position[n].body or b"") for n in sorted(by_position)}
     rows = [
         (change.key, change.n, change.version, change.deletes)
         for plan in group(by_position.values()).values()

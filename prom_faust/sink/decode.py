@@ -11,10 +11,10 @@ from prom_faust.exceptions import DecodeError, DocumentError, KeyMismatchError, 
 from prom_faust.lane.record import Record
 from prom_faust.schema.header import schema_version
 from prom_faust.schema.tombstone import is_deleted, is_null, may_be_deleted
-from prom_faust.sink.document import encode_document, has_infinity
+from prom_faust.sink.document import encode_document, encode_inserted, has_infinity
 from prom_faust.sink.event import Change, position
 from prom_faust.sink.json import check_floats, read_json
-from prom_faust.sink.key import INT64, Key, checked_key
+from prom_faust.sink.key import INT64, NO_KEY, Key, checked_key
 from prom_faust.sink.options import RESERVED, ChangelogOptions, KeyOf, RecordKey
 
 __all__ = ["VERSION_HEADER", "Decoder", "decoder", "header"]
@@ -38,7 +38,7 @@ def decoder(options: ChangelogOptions) -> Decoder:
     The function raises RecordError, and nothing else, for a bad record: whatever a user's own function
     raises is the cause.
     """
-    read_key = _key_reader(options.record_key, options.key_fields)
+    read_key = _key_reader(options)
     decode_value = _value_decoder(options.model)
     key_of = _key_getter(options.key_of) if options.key_of is not None else None
     version_of = _getter(options.version_of) if options.version_of is not None else None
@@ -46,18 +46,20 @@ def decoder(options: ChangelogOptions) -> Decoder:
     tombstone = options.tombstone
     has_model = options.model is not None
     sets = options.write == "set"
+    encode = encode_inserted if options.appends else encode_document
+    ending = _inserted_tombstone if options.appends else _tombstone
 
     def decode(record: Record) -> Change:
         schema_version(record.headers)
         value = record.value
         event = None if is_null(value) else decode_value(value or b"")
         if event is None or is_deleted(event) or (tombstone is not None and tombstone(event)):
-            return _tombstone(record, event, read_key, version_of)
+            return ending(record, event, read_key, version_of)
         key = read_key(record) if key_of is None else _key(record, event, read_key, key_of, options)
         version = _version(version_of(event)) if version_of else None
         fields = shape(event)
         n = position(record)
-        body = encode_document(key, fields, record, n, version)
+        body = encode(key, fields, record, n, version)
         if has_model and has_infinity(body):
             check_floats(value or b"")
         return Change(key, n, record, body, version, fields if sets else None)
@@ -97,7 +99,14 @@ def _value_decoder(model: type[BaseModel] | None) -> Callable[[bytes], Any]:
     return decode
 
 
-def _key_reader(how: RecordKey, order: Sequence[str]) -> Callable[[Record], Key]:
+def _key_reader(options: ChangelogOptions) -> Callable[[Record], Key]:
+    read = _record_key(options.record_key, options.key_fields)
+    if options.appends:
+        return lambda record: NO_KEY if record.key is None else read(record)
+    return read
+
+
+def _record_key(how: RecordKey, order: Sequence[str]) -> Callable[[Record], Key]:
     if how == "text":
         return _text_key
     of_bytes = read_json if how == "json" else how
@@ -131,7 +140,7 @@ def _key(
     options: ChangelogOptions,
 ) -> Key:
     key = checked_key(key_of(event), order=options.key_fields)
-    if options.compacted and (found := read_key(record)) != key:
+    if options.compacted and not options.appends and (found := read_key(record)) != key:
         raise KeyMismatchError(
             f"the record key {found!r} is not the key of its value, {key!r}: a tombstone would miss the document "
             '(record_key="json" reads JSON keys)'
@@ -154,6 +163,14 @@ def _tombstone(
         elif event is not None:
             version = _version_of_body(event, version_of)
     return Change(key=key, n=position(record), record=record, version=version)
+
+
+def _inserted_tombstone(
+    record: Record, _event: Any, read_key: Callable[[Record], Key], _version_of: object
+) -> Change:
+    """That a key was deleted is one more document where nothing is ever deleted."""
+    key, n = read_key(record), position(record)
+    return Change(key, n, record, encode_inserted(key, {"_deleted": True}, record, n))
 
 
 def _version_of_body(body: Any, version_of: Callable[[Any], Any]) -> int | None:

@@ -15,12 +15,16 @@ from prom_faust.exceptions import DocumentError
 from prom_faust.lane.record import Record
 from prom_faust.sink.event import Change
 from prom_faust.sink.key import Key, key_value
+from prom_faust.sink.order import OFFSET_BITS
 
 __all__ = [
     "MAX_DOCUMENT_BYTES",
     "document_of",
     "encode_document",
+    "encode_inserted",
     "has_infinity",
+    "has_operator_names",
+    "inserted_id",
     "marker_of",
     "system_fields",
 ]
@@ -47,23 +51,49 @@ def system_fields(record: Record, n: int, version: int | None) -> dict[str, Any]
     return fields
 
 
-def encode_document(key: Key, fields: dict[str, Any], record: Record, n: int, version: int | None) -> bytes:
-    """Encode a live document.
+def encode_document(
+    key: Key,
+    fields: dict[str, Any],
+    record: Record,
+    n: int,
+    version: int | None,
+    _id: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Encode a live document; with an ``_id`` if it is given, else MongoDB makes one.
 
     Raises:
         DocumentError: a value has no BSON type, an integer exceeds 64 bits, a name holds a null character,
             it nests deeper than 100 levels, or the document exceeds 16 MiB.
     """
     document = {"_key": key_value(key), **fields, **system_fields(record, n, version)}
+    if _id is not None:
+        document = {"_id": _id, **document}
     try:
         body = bson.encode(document)
     except (BSONError, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise DocumentError(f"MongoDB cannot store it: {error}") from error
-    if len(body) + ID_BYTES > MAX_DOCUMENT_BYTES:
+    if len(body) + (ID_BYTES if _id is None else 0) > MAX_DOCUMENT_BYTES:
         raise DocumentError(f"the document takes {len(body)} bytes, more than MongoDB's 16 MiB")
     if len(body) > MAX_LEVELS * LEVEL_BYTES and _nests_too_deep(document):
         raise DocumentError(f"the document nests deeper than MongoDB's {MAX_LEVELS} levels")
     return body
+
+
+def encode_inserted(
+    key: Key, fields: dict[str, Any], record: Record, n: int, version: int | None = None
+) -> bytes:
+    """Encode the document of one record of an append-only projection.
+
+    Raises:
+        DocumentError: see ``encode_document``.
+    """
+    # The topic belongs to it: records of two topics may go into one collection.
+    return encode_document(key, fields, record, n, version, inserted_id(record.topic, n))
+
+
+def inserted_id(topic: str, n: int) -> dict[str, Any]:
+    """The ``_id`` of an append-only projection's document: the record's topic, partition and offset."""
+    return {"t": topic, "p": n >> OFFSET_BITS, "o": n & ((1 << OFFSET_BITS) - 1)}
 
 
 def _nests_too_deep(document: Mapping[str, Any]) -> bool:

@@ -181,6 +181,8 @@ class Projection(Service):
 
     async def sweep(self) -> int:
         """Remove the markers that have stood long enough, of the partitions owned here; returns how many."""
+        if self.options.appends:
+            return 0
         topic, keep = self.options.topic, self.keep
         removed = 0
         owned = sorted(name.partition for name in self.lane.partitions)

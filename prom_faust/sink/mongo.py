@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pymongo
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 POSITIONS = "_prom_positions"
 """The collection of applied positions, in the same database."""
 KEY_INDEX = Index({"_key": 1}, unique=True)
+HISTORY_INDEX = Index({"_key": 1})
+"""Of an append-only projection: a key has many documents."""
 MARKER_INDEX = Index({"_deleted_at": 1})
 OUTAGE = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError, WTimeoutError)
 STORED = {"_id": 0, "_key": 1, "_src.n": 1, "_v": 1, "_deleted": 1, "_inherits": 1}
@@ -94,8 +96,10 @@ class Collection:
             return failures
         return []
 
-    def _operation(self, write: Write, now: int) -> ReplaceOne[Any] | UpdateOne:
+    def _operation(self, write: Write, now: int) -> InsertOne[Any] | ReplaceOne[Any] | UpdateOne:
         change = write.change
+        if self.options.appends:
+            return InsertOne(document_of(change))
         if change.deletes:
             marker = marker_of(change, deleted_at=now, version=write.version, inherits=change.version is None)
             return ReplaceOne(write.filter, marker, upsert=True)
@@ -275,7 +279,7 @@ class Collection:
             IndexConflictError: one exists with the same name or the same key, and differs.
             UnreachableError: MongoDB does not answer.
         """
-        own = [KEY_INDEX, MARKER_INDEX]
+        own = [HISTORY_INDEX] if self.options.appends else [KEY_INDEX, MARKER_INDEX]
         wanted = [*own, *map(Index.of, self.options.indexes)]
         existing = await self._call(self.documents.index_information)
         for index in wanted:

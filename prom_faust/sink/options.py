@@ -86,7 +86,10 @@ class ChangelogOptions:
             (the default) for anything else. When a jump-routed topic gets more partitions its keys only move up,
             so that the sink goes on; on any other, and with a version function, it stops and names the rebuild.
         compacted: whether the topic is compacted; then a record's key must be its document's key.
-        write: ``"replace"`` the document, or ``"set"`` the mapped fields and leave those of other writers.
+        write: ``"replace"`` the document, or ``"set"`` the mapped fields and leave those of other writers, or
+            ``"insert"`` a document for every record, under its position as ``_id``: nothing is ever overwritten or
+            deleted. ``_key`` is then an index that is not unique, and null for a record without a key; a record
+            that deletes is a document of its own, with ``_deleted: true`` and no mapped fields.
         deletes: ``"hard"`` removes a marker after ``fence_delay``, ``"remember"`` after 24 hours; by default
             ``"remember"`` with a version function, else ``"hard"``.
         fence_delay: seconds that a marker stands; by default session timeout + write deadline + 30 s.
@@ -110,7 +113,7 @@ class ChangelogOptions:
     record_key: RecordKey = "text"
     routing: Routing = "kafka"
     compacted: bool = True
-    write: Literal["replace", "set"] = "replace"
+    write: Literal["replace", "set", "insert"] = "replace"
     deletes: Literal["hard", "remember"] | None = None
     fence_delay: float | None = None
     size: int = 500
@@ -121,8 +124,8 @@ class ChangelogOptions:
     def __post_init__(self) -> None:
         if self.size < 1 or self.window < 1 or self.max_window_bytes < 1:
             raise ConfigurationError("size, window and max_window_bytes must be at least 1")
-        if self.write not in {"replace", "set"}:
-            raise ConfigurationError(f'write must be "replace" or "set", not {self.write!r}')
+        if self.write not in {"replace", "set", "insert"}:
+            raise ConfigurationError(f'write must be "replace", "set" or "insert", not {self.write!r}')
         if self.routing not in {"jump", "kafka"}:
             raise ConfigurationError(f'routing must be "jump" or "kafka", not {self.routing!r}')
         if self.deletes not in {None, "hard", "remember"}:
@@ -135,6 +138,10 @@ class ChangelogOptions:
             self._check_key_fields()
         if self.write == "set":
             self._check_set_fields()
+        if self.appends and (self.versioned or self.deletes is not None or self.fence_delay is not None):
+            raise ConfigurationError(
+                'write="insert" keeps every record: version_of, deletes and fence_delay have nothing to decide'
+            )
         if "_id" in (self.field_names or ()):
             raise ConfigurationError(
                 "map= must not name _id: MongoDB gives it, and _key is the document's key"
@@ -151,7 +158,7 @@ class ChangelogOptions:
                 f"key_of={self.key_of!r:.80} has a name that cannot stand in _key: one that is empty, begins with "
                 "$ or has a null character"
             )
-        if self.compacted and self.record_key == "text":
+        if self.compacted and not self.appends and self.record_key == "text":
             raise ConfigurationError(
                 f"key_of={self.key_of!r:.80} gives an object, and a record key that is text never equals one: "
                 'record_key="json" reads objects, or give a function'
@@ -188,9 +195,14 @@ class ChangelogOptions:
         return self.version_of is not None
 
     @property
+    def appends(self) -> bool:
+        """Whether every record becomes a document of its own."""
+        return self.write == "insert"
+
+    @property
     def grows(self) -> bool:
         """Whether the topic may get more partitions under the sink: positions then still order a key's records."""
-        return self.routing == "jump" and not self.versioned
+        return self.appends or (self.routing == "jump" and not self.versioned)
 
     @property
     def field_names(self) -> tuple[str, ...] | None:

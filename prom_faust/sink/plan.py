@@ -15,6 +15,7 @@ from prom_faust.sink.order import Rank, Stored, outranks
 __all__ = [
     "KeyPlan",
     "Write",
+    "apart",
     "compare_and_set",
     "group",
     "guard",
@@ -70,6 +71,11 @@ def group(changes: Iterable[Change]) -> dict[Key, KeyPlan]:
         if len(plan.changes) > 1:
             plan.changes.sort(key=_position)
     return plans
+
+
+def apart(changes: Iterable[Change]) -> list[KeyPlan]:
+    """A plan for every change: in an append-only projection none replaces another."""
+    return [KeyPlan(change.key, [change]) for change in changes]
 
 
 def _position(change: Change) -> int:

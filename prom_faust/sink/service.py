@@ -27,7 +27,7 @@ from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.order import Stored
 from prom_faust.sink.outcome import Failure, Verdict
-from prom_faust.sink.plan import KeyPlan, Write, group, needs_read, plan_write
+from prom_faust.sink.plan import KeyPlan, Write, apart, group, needs_read, plan_write
 
 __all__ = ["Projector", "SinkStats"]
 
@@ -127,8 +127,9 @@ class Projector:
         work = _Work(batch)
         changes, bad = await self._decode_all(batch)
         await self._bury(work, bad)
-        plans = group(change for change in changes if work.has(change.record))
-        conflicts = await self._apply(work, plans.values())
+        wanted = [change for change in changes if work.has(change.record)]
+        plans = apart(wanted) if self.options.appends else list(group(wanted).values())
+        conflicts = await self._apply(work, plans)
         if conflicts:
             await self._settle_conflicts(work, conflicts)
         await self._store_positions(work)
@@ -247,7 +248,9 @@ class Projector:
         waiting: list[KeyPlan] = []
         refused: list[tuple[Write, Failure]] = []
         for write, failure in failures:
-            if failure.verdict in doubtful:
+            if failure.verdict is Verdict.PRESENT:
+                self.stats.stale += 1
+            elif failure.verdict in doubtful:
                 seen = stored.get(write.plan.key)
                 newer = plan_write(
                     write.plan, seen, versioned=self.options.versioned, exact=self.options.versioned
@@ -359,7 +362,7 @@ class Projector:
             )
 
     async def _read(self, work: _Work, keys: Sequence[Key]) -> dict[Key, Stored]:
-        if not keys:
+        if not keys or self.options.appends:  # what is inserted depends on nothing that stands
             return {}
         return await self._patiently(work, lambda: self.collection.read(keys))
 

@@ -184,7 +184,7 @@ class Spill:
             yield chunk
             last = chunk[-1:]
 
-    def facts(self, key: Key, n: int, *, ahead: bool, beyond: bool) -> Facts:
+    def facts(self, key: Key, n: int, *, ahead: bool, beyond: bool, outlived: bool = False) -> Facts:
         """What the log says of the record at ``n``, which a document of ``key`` names as its source."""
         row = self._sql.execute("SELECT kind FROM changes WHERE n = ?", (n,)).fetchone()
         (later,) = self._sql.execute(
@@ -192,7 +192,9 @@ class Spill:
             (key, n, ((n >> OFFSET_BITS) + 1) << OFFSET_BITS),
         ).fetchone()
         dead = row is not None and row[0] in {DEAD, POISON}
-        return Facts(known=row is not None, dead=dead, later=later, ahead=ahead, beyond=beyond)
+        return Facts(
+            known=row is not None, dead=dead, later=later, ahead=ahead, beyond=beyond, outlived=outlived
+        )
 
     # -- counting --------------------------------------------------------------------------------------------
 

@@ -1,8 +1,12 @@
 """Keys, values and ways of writing, on real servers."""
 
+import dataclasses
+
 import bson
 import orjson
 import pytest
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.envelope import dlq_topic
@@ -168,3 +172,60 @@ async def test_a_document_of_16_mib_is_stored_beside_another(database):
     assert await database.c.count_documents({"_key": "good"}) == 1
     with pytest.raises(DocumentError, match="16 MiB"):
         write_of(options, "large", {"a": "x" * (room + 1)}, 3)
+
+
+@pytest.fixture
+async def history(app, database, topics, unique):
+    """A topic that is not compacted, and its append-only projection, applied."""
+    await topics.create(dlq_topic(unique), 1)
+    topic = await topics.create(unique, 2, **{"cleanup.policy": "delete"})
+    for number in range(20):
+        key = None if number % 5 == 0 else f"k{number % 3}"
+        await topics.send(topic, key, {"x": number}, partition=number % 2)
+    await topics.send(topic, "k1", None, partition=0)
+    await topics.send(topic, "k1", b"[", partition=0)
+    options = ChangelogOptions(topic=topic, collection="h", write="insert", indexes=["x"], size=3)
+    return await project(app, database, topics, options)
+
+
+async def test_every_record_is_inserted_once_however_often_it_is_delivered(app, database, topics, history):
+    documents = await database.h.find({"x": {"$exists": True}}).sort("x", 1).to_list()
+    assert [document["x"] for document in documents] == list(range(20))
+    assert [document["_key"] for document in documents[:5]] == [None, "k1", "k2", "k0", "k1"]
+    assert documents[3]["_id"] == {"t": history.options.topic, "p": 1, "o": 1}
+    assert [document["_key"] for document in await database.h.find({"_deleted": True}).to_list()] == ["k1"]
+
+    before = await database.h.find().sort("_id", 1).to_list()
+    await history.collection.positions.delete_many({})
+    again = dataclasses.replace(history.options, group=f"{app.conf.id}.again")
+    async with projecting(app, database, again) as projection:
+        ends = await topics.ends(again.topic)
+        await eventually(lambda: applied(projection, ends), seconds=30)
+        assert (projection.projector.stats.stale, projection.projector.stats.writes) == (21, 0)
+        assert await projection.sweep() == 0
+    assert await database.h.find().sort("_id", 1).to_list() == before
+
+
+async def test_an_append_only_collection_is_verified_record_by_record(database, topics, history):
+    report = await verify(history)
+    assert report.clean, report.differences
+    assert (report.records, report.keys, report.documents, report.dead) == (22, 21, 21, 1)
+
+    topic = history.options.topic
+    await topics.admin.delete_records({KafkaPartition(topic, 1): RecordsToDelete(before_offset=4)})
+    report = await verify(history)
+    assert report.clean, report.differences
+    assert (report.records, report.retained) == (18, 4)
+
+    await database.h.delete_one({"x": 10})
+    await database.h.update_one({"x": 12}, {"$set": {"x": 120}})
+    dead = {"t": topic, "p": 0, "o": 11}
+    await database.h.insert_one({"_id": dead, "_key": "k1", "_src": {**dead, "n": 11}, "x": 1})
+    await database.h.insert_one({"_id": "foreign", "_key": "k1"})
+    report = await verify(history)
+    assert {(found.kind, found.key) for found in report.differences if found.kind is not Kind.RETAINED} == {
+        (Kind.MISSING, 5),
+        (Kind.DIFFERENT, 6),
+        (Kind.EXTRA, 11),
+        (Kind.EXTRA, "foreign"),
+    }

@@ -505,3 +505,32 @@ def test_a_record_error_of_a_user_function_stays_itself():
 
     with pytest.raises(VersionError, match="mine"):
         decode(map=fail)
+
+
+# -- a document for every record
+
+
+def test_an_inserted_document_has_its_position_as_its_id():
+    change = decoder(ChangelogOptions(topic="t", collection="c", write="insert"))(
+        record(partition=3, offset=9)
+    )
+    assert not change.deletes
+    document = bson.decode(change.body)
+    assert list(document)[:2] == ["_id", "_key"]
+    assert document["_id"] == {"t": "t", "p": 3, "o": 9}
+
+
+@pytest.mark.parametrize("value", [None, b"null", b'{"_deleted": true, "status": "up"}'])
+def test_a_deletion_is_inserted_as_a_document_that_says_so(value):
+    change = decode(value, write="insert", model=State)
+    assert not change.deletes
+    document = bson.decode(change.body)
+    assert document["_deleted"] is True
+    assert set(document) == {"_id", "_key", "_deleted", "_ts", "_src"}
+
+
+def test_an_inserted_record_needs_no_key_and_may_have_another():
+    assert bson.decode(decode(key=None, write="insert").body)["_key"] is None
+    assert decode(key=b"b", key_of="processId", write="insert").key == "a"
+    with pytest.raises(KeyMismatchError, match="not UTF-8"):
+        decode(key=b"\xff", write="insert")

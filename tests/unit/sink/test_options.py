@@ -39,6 +39,10 @@ class WithId(BaseModel):
             ({"write": "set", "map": ["a", name]}, "cannot write the fields")
             for name in ("", "$a", "a.b", "a\0")
         ),
+        *(
+            ({"write": "insert", name: value}, "keeps every record")
+            for name, value in (("version_of", "v"), ("deletes", "hard"), ("fence_delay", 9.0))
+        ),
         ({"key_of": []}, "names that differ"),
         ({"key_of": ["a", "a"]}, "names that differ"),
         ({"key_of": ["a", 1]}, "names that differ"),
