@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import faust
 from faust.app.base import BootStrategy
+from faust.tables.sets import SetTable
+from faust.tables.wrappers import WindowWrapper
 from pydantic import BaseModel
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
@@ -177,9 +179,9 @@ class Prom:
 
     def materialize(
         self,
-        topic: faust.Topic | str,
+        topic: faust.Topic | faust.Table[Any, Any] | str,
         *,
-        collection: str,
+        collection: str | None = None,
         key: KeyOf | None = None,
         map: MapOf | None = None,  # noqa: A002 - the word users expect
         model: type[BaseModel] | None = None,
@@ -201,9 +203,13 @@ class Prom:
         :class:`~prom_faust.ChangelogOptions`; the other options have its names and meanings. ``model`` and
         ``record_key`` come from the topic's declaration where they are not given.
 
+        A table is projected from its changelog: a key that is deleted from the table loses its document. A value
+        that is no object is stored as the field ``value``. Windowed tables and sets are refused: a changelog of
+        theirs does not hold the values of keys.
+
         Args:
-            topic: a topic declared with ``prom.topic``, another Faust topic, or a name.
-            collection: the collection's name.
+            topic: a topic declared with ``prom.topic``, another Faust topic, a Faust table, or a name.
+            collection: the collection's name; a table's own by default.
             key: see ``key_of``.
             map: see there.
             model: see there.
@@ -225,6 +231,12 @@ class Prom:
         Raises:
             ConfigurationError: options that contradict each other, or a collection that is projected twice.
         """
+        table = isinstance(topic, faust.Table | WindowWrapper)
+        if isinstance(topic, faust.Table | WindowWrapper):
+            source = _plain_table(topic)
+            collection, map, topic = collection or source.name, map or _table_fields, self._changelog(source)  # noqa: A001
+        if collection is None:
+            raise ConfigurationError("materialize needs collection=, the name of the collection")
         if collection in self.projections:
             raise ConfigurationError(f"collection {collection} is projected twice")
         name = self._source(topic)
@@ -240,7 +252,8 @@ class Prom:
             version_of=version,
             record_key=record_key or ("json" if _keys_are_json(topic) else "text"),
             compacted=declared.spec.compacted is True if declared else True,
-            routing=self.rules.routing(name) or "kafka",
+            # A changelog's records are where the records are that wrote the table, whatever its own keys are.
+            routing="kafka" if table else self.rules.routing(name) or "kafka",
             write=write,
             deletes=deletes,
             fence_delay=fence_delay,
@@ -501,6 +514,14 @@ class Prom:
             return cls
         return self._topics[topic].model if topic in self._topics else None
 
+    def _changelog(self, table: faust.Table[Any, Any]) -> faust.Topic:
+        """A table's changelog topic; it is created at start, since Faust creates it only later."""
+        topic = cast(faust.Topic, table.changelog_topic)
+        name = str(topic.get_topic_name())
+        partitions = table.partitions or self.app.conf.topic_partitions
+        self._sources.setdefault(name, TopicSpec(name, partitions, config={"cleanup.policy": "compact"}))
+        return topic
+
     def _source(self, topic: faust.Topic | str) -> str:
         name = topic if isinstance(topic, str) else str(topic.get_topic_name())
         self._sources.setdefault(name, TopicSpec(name, create=False))
@@ -578,3 +599,30 @@ def _database(url: str) -> Any:
 
 def _keys_are_json(topic: faust.Topic | str) -> bool:
     return not isinstance(topic, str) and topic.key_serializer == "json"
+
+
+def _plain_table(table: faust.Table[Any, Any] | WindowWrapper) -> faust.Table[Any, Any]:
+    """A table whose changelog holds the value of every key.
+
+    Raises:
+        ConfigurationError: it is windowed or a set, or its values are not JSON.
+    """
+    if isinstance(table, WindowWrapper) or table.window is not None:
+        raise ConfigurationError(
+            f"table {table.name} is windowed, and cannot be a collection: its changelog has a key for every window, "
+            "which expires without a record. Write what you want to query into a table without a window, or a topic"
+        )
+    if isinstance(table, SetTable):
+        raise ConfigurationError(
+            f"table {table.name} is a set, and cannot be a collection: its changelog holds what was added and "
+            "discarded, not the sets. Keep lists in a plain table instead"
+        )
+    if table.value_serializer != "json":
+        raise ConfigurationError(
+            f"table {table.name} has values in {table.value_serializer}: a projection reads JSON"
+        )
+    return table
+
+
+def _table_fields(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {"value": value}
