@@ -134,7 +134,7 @@ class ChangelogOptions:
             raise ConfigurationError(
                 f'record_key must be "text", "json" or a function, not {self.record_key!r}'
             )
-        if self.key_of is not None and not isinstance(self.key_of, str) and not callable(self.key_of):
+        if not (self.key_of is None or isinstance(self.key_of, str) or callable(self.key_of)):
             self._check_key_fields()
         if self.write == "set":
             self._check_set_fields()
@@ -183,11 +183,8 @@ class ChangelogOptions:
     @property
     def key_fields(self) -> tuple[str, ...]:
         """The fields that a key is made of, where ``key_of`` lists them."""
-        return (
-            ()
-            if self.key_of is None or isinstance(self.key_of, str) or callable(self.key_of)
-            else tuple(self.key_of)
-        )
+        of = self.key_of
+        return () if of is None or isinstance(of, str) or callable(of) else tuple(of)
 
     @property
     def versioned(self) -> bool:
