@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 import faust
 from faust.app.base import BootStrategy
+from faust.tables.sets import SetTable
+from faust.tables.wrappers import WindowWrapper
 from pydantic import BaseModel
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
@@ -47,10 +49,9 @@ from prom_faust.routing.sample import Expectation
 from prom_faust.schema.json import JSONSchema
 from prom_faust.schema.registry import SchemaRegistry
 from prom_faust.settings import Settings, load_settings
-from prom_faust.sink.event import Key
 from prom_faust.sink.faust import Projection, attach
 from prom_faust.sink.metrics import SinkHistograms
-from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, VersionOf
+from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, RecordKey, VersionOf
 from prom_faust.sink.tolerance import Tolerance
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
@@ -191,18 +192,18 @@ class Prom:
 
     def materialize(
         self,
-        topic: faust.Topic | str,
+        topic: faust.Topic | faust.Table[Any, Any] | str,
         *,
-        collection: str,
+        collection: str | None = None,
         key: KeyOf | None = None,
         map: MapOf | None = None,  # noqa: A002 - the word users expect
         model: type[BaseModel] | None = None,
         tombstone: Callable[[Any], bool] | None = None,
         indexes: Sequence[Index | str] = (),
         version: VersionOf | None = None,
-        record_key: Literal["text", "json"] | Callable[[bytes], Key] | None = None,
+        record_key: RecordKey | None = None,
         deletes: Literal["hard", "remember"] | None = None,
-        write: Literal["replace", "set"] = "replace",
+        write: Literal["replace", "set", "insert"] = "replace",
         fence_delay: float | None = None,
         size: int = 500,
         window: int = 10_000,
@@ -218,9 +219,13 @@ class Prom:
         :class:`~prom_faust.ChangelogOptions`; the other options have its names and meanings. ``model`` and
         ``record_key`` come from the topic's declaration where they are not given.
 
+        A table is projected from its changelog: a key that is deleted from the table loses its document. A value
+        that is no object is stored as the field ``value``. Windowed tables and sets are refused: a changelog of
+        theirs does not hold the values of keys.
+
         Args:
-            topic: a topic declared with ``prom.topic``, another Faust topic, or a name.
-            collection: the collection's name.
+            topic: a topic declared with ``prom.topic``, another Faust topic, a Faust table, or a name.
+            collection: the collection's name; a table's own by default.
             key: see ``key_of``.
             map: see there.
             model: see there.
@@ -245,6 +250,12 @@ class Prom:
         Raises:
             ConfigurationError: options that contradict each other, or a collection that is projected twice.
         """
+        table = isinstance(topic, faust.Table | WindowWrapper)
+        if isinstance(topic, faust.Table | WindowWrapper):
+            source = _plain_table(topic)
+            collection, map, topic = collection or source.name, map or _table_fields, self._changelog(source)  # noqa: A001
+        if collection is None:
+            raise ConfigurationError("materialize needs collection=, the name of the collection")
         if collection in self.projections:
             raise ConfigurationError(f"collection {collection} is projected twice")
         name = self._source(topic)
@@ -260,7 +271,8 @@ class Prom:
             version_of=version,
             record_key=record_key or ("json" if _keys_are_json(topic) else "text"),
             compacted=declared.spec.compacted is True if declared else True,
-            routing=self.rules.routing(name) or "kafka",
+            # A changelog's records are where the records are that wrote the table, whatever its own keys are.
+            routing="kafka" if table else self.rules.routing(name) or "kafka",
             write=write,
             deletes=deletes,
             fence_delay=fence_delay,
@@ -630,6 +642,14 @@ class Prom:
             for each in types
         )
 
+    def _changelog(self, table: faust.Table[Any, Any]) -> faust.Topic:
+        """A table's changelog topic; it is created at start, since Faust creates it only later."""
+        topic = cast(faust.Topic, table.changelog_topic)
+        name = str(topic.get_topic_name())
+        partitions = table.partitions or self.app.conf.topic_partitions
+        self._sources.setdefault(name, TopicSpec(name, partitions, config={"cleanup.policy": "compact"}))
+        return topic
+
     def _source(self, topic: faust.Topic | str) -> str:
         name = topic if isinstance(topic, str) else str(topic.get_topic_name())
         self._sources.setdefault(name, TopicSpec(name, create=False))
@@ -744,3 +764,30 @@ def _log_json(app: faust.App) -> None:
 
 def _keys_are_json(topic: faust.Topic | str) -> bool:
     return not isinstance(topic, str) and topic.key_serializer == "json"
+
+
+def _plain_table(table: faust.Table[Any, Any] | WindowWrapper) -> faust.Table[Any, Any]:
+    """A table whose changelog holds the value of every key.
+
+    Raises:
+        ConfigurationError: it is windowed or a set, or its values are not JSON.
+    """
+    if isinstance(table, WindowWrapper) or table.window is not None:
+        raise ConfigurationError(
+            f"table {table.name} is windowed, and cannot be a collection: its changelog has a key for every window, "
+            "which expires without a record. Write what you want to query into a table without a window, or a topic"
+        )
+    if isinstance(table, SetTable):
+        raise ConfigurationError(
+            f"table {table.name} is a set, and cannot be a collection: its changelog holds what was added and "
+            "discarded, not the sets. Keep lists in a plain table instead"
+        )
+    if table.value_serializer != "json":
+        raise ConfigurationError(
+            f"table {table.name} has values in {table.value_serializer}: a projection reads JSON"
+        )
+    return table
+
+
+def _table_fields(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {"value": value}

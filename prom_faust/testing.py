@@ -16,8 +16,10 @@ from prom_faust.dlq.envelope import DeadLetter, letter_of
 from prom_faust.exceptions import RecordError
 from prom_faust.lane.record import PlainRecord, Record
 from prom_faust.sink.decode import decoder
-from prom_faust.sink.event import Change, Key
+from prom_faust.sink.event import Change
+from prom_faust.sink.key import Key, checked_key
 from prom_faust.sink.options import ChangelogOptions
+from prom_faust.sink.plan import group
 from prom_faust.sink.verify.fold import fold as fold_changes
 from prom_faust.sink.verify.mongo import decode_body
 
@@ -36,7 +38,8 @@ def fold(records: Iterable[Record], options: ChangelogOptions) -> dict[Key, Docu
         options: the projection's.
 
     Returns:
-        Key to document, without MongoDB's ``_id``.
+        Key to document, without MongoDB's ``_id``. An object or a boolean as a key is a ``JsonKey``.
+        With ``write="insert"`` each document stands under its packed position.
 
     Example::
 
@@ -70,10 +73,13 @@ def _decoded(
 
 def _documents(changes: Iterable[Change], options: ChangelogOptions) -> dict[Key, Document]:
     by_position = {change.n: change for change in changes}
-    rows = sorted(
-        ((change.key, change.n, change.version, change.deletes) for change in by_position.values()),
-        key=lambda row: (isinstance(row[0], str), row[0], row[1]),
-    )
+    if options.appends:
+        return {n: decode_body(by_position[n].body or b"") for n in sorted(by_position)}
+    rows = [
+        (change.key, change.n, change.version, change.deletes)
+        for plan in group(by_position.values()).values()
+        for change in plan.changes
+    ]
     return {
         outcome.key: decode_body(by_position[outcome.n].body or b"")
         for outcome in fold_changes(rows, versioned=options.versioned)
@@ -107,7 +113,7 @@ class MemoryProjection:
 
     def send(
         self,
-        key: str | bytes | None,
+        key: Any,
         value: BaseModel | Mapping[str, Any] | Sequence[Any] | bytes | None,
         *,
         partition: int = 0,
@@ -117,7 +123,7 @@ class MemoryProjection:
         """Append a record to the topic.
 
         Args:
-            key: the record key.
+            key: the record key: text or raw bytes, or another JSON value, which is sent as JSON.
             value: a model, plain JSON values, or raw bytes; None is a tombstone.
             partition: where it stands.
             timestamp: milliseconds since the epoch.
@@ -128,15 +134,26 @@ class MemoryProjection:
         elif value is not None and not isinstance(value, bytes):
             value = orjson.dumps(value)
         offset = next(self._offsets.setdefault(partition, itertools.count()))
-        raw_key = key.encode() if isinstance(key, str) else key
+        if isinstance(key, str):
+            key = key.encode()
+        elif key is not None and not isinstance(key, bytes):
+            key = orjson.dumps(key)
         self.records.append(
-            PlainRecord(self.options.topic, partition, offset, timestamp, raw_key, value, tuple(headers))
+            PlainRecord(self.options.topic, partition, offset, timestamp, key, value, tuple(headers))
         )
 
     @property
     def documents(self) -> dict[Key, Document]:
         """The collection, by key, without MongoDB's ``_id``."""
         return fold(self.records, self.options)
+
+    def document(self, key: Any) -> Document | None:
+        """The document of a key, which is any JSON value: Python's dictionaries take no objects and mix 1 with true.
+
+        Args:
+            key: what stands in ``_key``.
+        """
+        return self.documents.get(checked_key(key, order=self.options.key_fields))
 
     @property
     def letters(self) -> list[DeadLetter]:

@@ -26,6 +26,7 @@ class LaneOptions:
         history_interval: seconds between two comparisons of the log with the stored positions, and the age
             after which a changed partition count is seen.
         grows: whether the topic may get more partitions, as a jump-routed one may: its keys then only move up.
+        follows_deletes: whether a delete that was missed matters, where positions are stored.
         rebuild: what an operator should do about lost history; ``{app}`` stands for the app's name.
         member: this member's stable name in the group; the worker's by default.
         heartbeat_interval: seconds between two heartbeats; the app's ``broker_heartbeat_interval`` by default.
@@ -50,6 +51,7 @@ class LaneOptions:
     commit_timeout: float = 5.0
     history_interval: float = 15.0
     grows: bool = False
+    follows_deletes: bool = True
     rebuild: str = "delete the consumer group while no worker runs, to read from the start again."
     member: str | None = None
     heartbeat_interval: float | None = None

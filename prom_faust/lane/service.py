@@ -79,7 +79,9 @@ class Lane(Service):
         self.partitions: dict[TopicPartition, Partition] = {}
         self.committer = Committer(lambda: self.consumer, timeout=options.commit_timeout)
         self._graveyard = graveyard
-        self.losses = Losses(clients, options.topic, self.partitions, positions)
+        self.losses = Losses(
+            clients, options.topic, self.partitions, positions if options.follows_deletes else None
+        )
         self._membership = Membership(clients, options)
         self._flights = Flights(
             agent,

@@ -1,6 +1,6 @@
 """Record -> change: tombstones, keys, versions and the mapped fields, with one clear error for a bad record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -11,14 +11,15 @@ from prom_faust.exceptions import DecodeError, DocumentError, KeyMismatchError, 
 from prom_faust.lane.record import Record
 from prom_faust.schema.header import schema_version
 from prom_faust.schema.tombstone import is_deleted, is_null, may_be_deleted
-from prom_faust.sink.document import encode_document
-from prom_faust.sink.event import Change, Key, position
-from prom_faust.sink.options import RESERVED, ChangelogOptions, RecordKey
+from prom_faust.sink.document import encode_document, encode_inserted, has_infinity
+from prom_faust.sink.event import Change, position
+from prom_faust.sink.json import check_floats, read_json
+from prom_faust.sink.key import INT64, NO_KEY, Key, checked_key
+from prom_faust.sink.options import RESERVED, ChangelogOptions, KeyOf, RecordKey
 
 __all__ = ["VERSION_HEADER", "Decoder", "decoder", "header"]
 
 VERSION_HEADER = "x-version"
-INT64 = range(-(2**63), 2**63)
 
 Decoder = Callable[[Record], Change]
 
@@ -37,30 +38,31 @@ def decoder(options: ChangelogOptions) -> Decoder:
     The function raises RecordError, and nothing else, for a bad record: whatever a user's own function
     raises is the cause.
     """
-    read_key = _key_reader(options.record_key)
+    read_key = _key_reader(options)
     decode_value = _value_decoder(options.model)
-    key_of = _getter(options.key_of) if options.key_of is not None else None
+    key_of = _key_getter(options.key_of) if options.key_of is not None else None
     version_of = _getter(options.version_of) if options.version_of is not None else None
     shape = _shape(options)
     tombstone = options.tombstone
+    has_model = options.model is not None
+    sets = options.write == "set"
+    encode = encode_inserted if options.appends else encode_document
+    ending = _inserted_tombstone if options.appends else _tombstone
 
     def decode(record: Record) -> Change:
         schema_version(record.headers)
         value = record.value
         event = None if is_null(value) else decode_value(value or b"")
         if event is None or is_deleted(event) or (tombstone is not None and tombstone(event)):
-            return _tombstone(record, event, read_key, version_of)
-        key = _key(record, event, read_key, key_of, options)
+            return ending(record, event, read_key, version_of)
+        key = read_key(record) if key_of is None else _key(record, event, read_key, key_of, options)
         version = _version(version_of(event)) if version_of else None
         fields = shape(event)
-        return Change(
-            key=key,
-            n=position(record),
-            record=record,
-            body=encode_document(key, fields, record, version),
-            version=version,
-            fields=fields if options.write == "set" else None,
-        )
+        n = position(record)
+        body = encode(key, fields, record, n, version)
+        if has_model and has_infinity(body):
+            check_floats(value or b"")
+        return Change(key, n, record, body, version, fields if sets else None)
 
     def checked(record: Record) -> Change:
         try:
@@ -76,7 +78,7 @@ def decoder(options: ChangelogOptions) -> Decoder:
 def _value_decoder(model: type[BaseModel] | None) -> Callable[[bytes], Any]:
     """JSON, or the model; a body with ``_deleted: true`` is recognised before the model sees it."""
     if model is None:
-        return _json
+        return read_json
     validate = model.model_validate_json
 
     def decode(value: bytes) -> Any:
@@ -97,50 +99,48 @@ def _value_decoder(model: type[BaseModel] | None) -> Callable[[bytes], Any]:
     return decode
 
 
-def _json(value: bytes) -> Any:
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise DecodeError(f"not JSON: {error}") from error
+def _key_reader(options: ChangelogOptions) -> Callable[[Record], Key]:
+    read = _record_key(options.record_key, options.key_fields)
+    if options.appends:
+        return lambda record: NO_KEY if record.key is None else read(record)
+    return read
 
 
-def _key_reader(how: RecordKey) -> Callable[[Record], Key]:
+def _record_key(how: RecordKey, order: Sequence[str]) -> Callable[[Record], Key]:
+    if how == "text":
+        return _text_key
+    of_bytes = read_json if how == "json" else how
+
     def read(record: Record) -> Key:
         if record.key is None:
-            raise KeyMismatchError("the record has no key")
-        if how == "text":
-            try:
-                return record.key.decode()
-            except UnicodeDecodeError as error:
-                raise KeyMismatchError(f"the record key {record.key[:40]!r} is not UTF-8") from error
-        return _checked_key(_json(record.key) if how == "json" else how(record.key))
+            raise _no_key()
+        return checked_key(of_bytes(record.key), order=order)
 
     return read
 
 
-def _checked_key(key: Any) -> Key:
-    if type(key) is int and key in INT64:
-        return key
-    if type(key) is str:
-        try:
-            key.encode()
-        except UnicodeEncodeError as error:
-            raise KeyMismatchError(f"the key {key!r:.80} is not Unicode text") from error
-        return key
-    raise KeyMismatchError(f"a key must be text or a 64-bit integer, not {key!r:.80}")
+def _text_key(record: Record) -> str:
+    if record.key is None:
+        raise _no_key()
+    try:
+        return record.key.decode()
+    except UnicodeDecodeError as error:
+        raise KeyMismatchError(f"the record key {record.key[:40]!r} is not UTF-8") from error
+
+
+def _no_key() -> KeyMismatchError:
+    return KeyMismatchError("the record has no key")
 
 
 def _key(
     record: Record,
     event: Any,
     read_key: Callable[[Record], Key],
-    key_of: Callable[[Any], Any] | None,
+    key_of: Callable[[Any], Any],
     options: ChangelogOptions,
 ) -> Key:
-    if key_of is None:
-        return read_key(record)
-    key = _checked_key(key_of(event))
-    if options.compacted and (found := read_key(record)) != key:
+    key = checked_key(key_of(event), order=options.key_fields)
+    if options.compacted and not options.appends and (found := read_key(record)) != key:
         raise KeyMismatchError(
             f"the record key {found!r} is not the key of its value, {key!r}: a tombstone would miss the document "
             '(record_key="json" reads JSON keys)'
@@ -165,6 +165,14 @@ def _tombstone(
     return Change(key=key, n=position(record), record=record, version=version)
 
 
+def _inserted_tombstone(
+    record: Record, _event: Any, read_key: Callable[[Record], Key], _version_of: object
+) -> Change:
+    """That a key was deleted is one more document where nothing is ever deleted."""
+    key, n = read_key(record), position(record)
+    return Change(key, n, record, encode_inserted(key, {"_deleted": True}, record, n))
+
+
 def _version_of_body(body: Any, version_of: Callable[[Any], Any]) -> int | None:
     """The version of a body that deletes; one that carries none ends the version before it, as a null does."""
     try:
@@ -178,6 +186,13 @@ def _version(value: Any) -> int:
     if type(value) is int and value in INT64:
         return value
     raise VersionError(f"a version must be a 64-bit integer, not {value!r:.80}")
+
+
+def _key_getter(of: KeyOf) -> Callable[[Any], Any]:
+    if callable(of) or isinstance(of, str):
+        return _getter(of)
+    fields = [(name, _getter(name)) for name in of]
+    return lambda event: {name: get(event) for name, get in fields}
 
 
 def _getter(of: str | Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -4,6 +4,7 @@ Encoding here, record by record, is what finds a document that cannot be stored 
 where its error would name no operation.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import bson
@@ -12,41 +13,107 @@ from bson.raw_bson import RawBSONDocument
 
 from prom_faust.exceptions import DocumentError
 from prom_faust.lane.record import Record
-from prom_faust.sink.event import Change, Key, position
+from prom_faust.sink.event import Change
+from prom_faust.sink.key import Key, key_value
+from prom_faust.sink.order import OFFSET_BITS
 
-__all__ = ["MAX_DOCUMENT_BYTES", "document_of", "encode_document", "marker_of", "system_fields"]
+__all__ = [
+    "MAX_DOCUMENT_BYTES",
+    "document_of",
+    "encode_document",
+    "encode_inserted",
+    "has_infinity",
+    "has_operator_names",
+    "inserted_id",
+    "marker_of",
+    "system_fields",
+]
 
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 """MongoDB's own limit for one document; ``_id`` takes 17 bytes of it."""
 ID_BYTES = 17
+MAX_LEVELS = 100
+"""MongoDB's own limit for nested objects and arrays; the document is the first level."""
+LEVEL_BYTES = 7
+"""The least that a level takes: its type, the end of its name, its length, its end."""
+CONTAINERS = (dict, list, tuple, Mapping)
+INFINITIES = (b"\0\0\0\0\0\0\xf0\x7f", b"\0\0\0\0\0\0\xf0\xff")
 
 
-def system_fields(record: Record, version: int | None) -> dict[str, Any]:
+def system_fields(record: Record, n: int, version: int | None) -> dict[str, Any]:
     """The fields that the sink adds to every document: ``_ts`` (integer ms), ``_src`` and ``_v``."""
     fields: dict[str, Any] = {
         "_ts": record.timestamp,
-        "_src": {"t": record.topic, "p": record.partition, "o": record.offset, "n": position(record)},
+        "_src": {"t": record.topic, "p": record.partition, "o": record.offset, "n": n},
     }
     if version is not None:
         fields["_v"] = version
     return fields
 
 
-def encode_document(key: Key, fields: dict[str, Any], record: Record, version: int | None) -> bytes:
-    """Encode a live document.
+def encode_document(
+    key: Key,
+    fields: dict[str, Any],
+    record: Record,
+    n: int,
+    version: int | None,
+    _id: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Encode a live document; with an ``_id`` if it is given, else MongoDB makes one.
 
     Raises:
         DocumentError: a value has no BSON type, an integer exceeds 64 bits, a name holds a null character,
-            or the document exceeds 16 MiB.
+            it nests deeper than 100 levels, or the document exceeds 16 MiB.
     """
-    document = {"_key": key, **fields, **system_fields(record, version)}
+    document = {"_key": key_value(key), **fields, **system_fields(record, n, version)}
+    if _id is not None:
+        document = {"_id": _id, **document}
     try:
         body = bson.encode(document)
     except (BSONError, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise DocumentError(f"MongoDB cannot store it: {error}") from error
-    if len(body) + ID_BYTES > MAX_DOCUMENT_BYTES:
+    if len(body) + (ID_BYTES if _id is None else 0) > MAX_DOCUMENT_BYTES:
         raise DocumentError(f"the document takes {len(body)} bytes, more than MongoDB's 16 MiB")
+    if len(body) > MAX_LEVELS * LEVEL_BYTES and _nests_too_deep(document):
+        raise DocumentError(f"the document nests deeper than MongoDB's {MAX_LEVELS} levels")
     return body
+
+
+def encode_inserted(
+    key: Key, fields: dict[str, Any], record: Record, n: int, version: int | None = None
+) -> bytes:
+    """Encode the document of one record of an append-only projection.
+
+    Raises:
+        DocumentError: see ``encode_document``.
+    """
+    # The topic belongs to it: records of two topics may go into one collection.
+    return encode_document(key, fields, record, n, version, inserted_id(record.topic, n))
+
+
+def inserted_id(topic: str, n: int) -> dict[str, Any]:
+    """The ``_id`` of an append-only projection's document: the record's topic, partition and offset."""
+    return {"t": topic, "p": n >> OFFSET_BITS, "o": n & ((1 << OFFSET_BITS) - 1)}
+
+
+def _nests_too_deep(document: Mapping[str, Any]) -> bool:
+    # A server need not refuse it alone: the whole command that holds it can be what it does not understand.
+    layer: list[Any] = [document]
+    for _ in range(MAX_LEVELS):
+        layer = [
+            inner
+            for outer in layer
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+            if isinstance(inner, CONTAINERS)
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def has_infinity(body: bytes) -> bool:
+    """Whether an encoded document may hold a float that is infinite; False is certain."""
+    return any(pattern in body for pattern in INFINITIES)
 
 
 class Encoded(RawBSONDocument):
@@ -67,6 +134,11 @@ def document_of(change: Change) -> RawBSONDocument:
     return Encoded(change.body)
 
 
+def has_operator_names(document: RawBSONDocument) -> bool:
+    """Whether one of the document's own fields has a name that begins with ``$``."""
+    return b"$" in document.raw and any(name.startswith("$") for name in document)
+
+
 def marker_of(change: Change, *, deleted_at: int, version: int | None, inherits: bool) -> dict[str, Any]:
     """The marker that a tombstone leaves, so that a late write of an older record finds it stale.
 
@@ -76,8 +148,13 @@ def marker_of(change: Change, *, deleted_at: int, version: int | None, inherits:
         version: the version that it has or inherits.
         inherits: whether it took over the version before it.
     """
-    system = system_fields(change.record, version)
-    marker = {"_key": change.key, "_deleted": True, "_deleted_at": deleted_at, "_src": system["_src"]}
+    system = system_fields(change.record, change.n, version)
+    marker = {
+        "_key": key_value(change.key),
+        "_deleted": True,
+        "_deleted_at": deleted_at,
+        "_src": system["_src"],
+    }
     if version is not None:
         marker["_v"] = version
     if inherits and version is not None:

@@ -3,12 +3,10 @@
 from typing import Any, NamedTuple
 
 from prom_faust.lane.record import Record
+from prom_faust.sink.key import Key
 from prom_faust.sink.order import Rank, position_of, rank_of
 
-__all__ = ["Change", "Key", "position"]
-
-Key = str | int
-"""What can stand in ``_key``: text or a 64-bit integer."""
+__all__ = ["Change", "position"]
 
 
 class Change(NamedTuple):

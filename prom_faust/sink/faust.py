@@ -99,6 +99,7 @@ class Projection(Service):
                 drain_timeout=settings.drain_timeout,
                 history_interval=settings.history_interval,
                 grows=options.grows,
+                follows_deletes=not options.appends,
                 rebuild=(f"Stop the workers and run: faust -A {{app}} sink rebuild {options.collection}"),
             ),
             positions=self.starts,
@@ -213,6 +214,8 @@ class Projection(Service):
 
     async def sweep(self) -> int:
         """Remove the markers that have stood long enough, of the partitions owned here; returns how many."""
+        if self.options.appends:
+            return 0
         topic, keep = self.options.topic, self.keep
         removed = 0
         owned = sorted(name.partition for name in self.lane.partitions)

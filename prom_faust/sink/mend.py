@@ -7,8 +7,6 @@ left alone.
 from collections.abc import Mapping
 from typing import Any
 
-from prom_faust.sink.event import Key
-
 __all__ = ["Mended", "Source", "exactly", "marker_in_place"]
 
 Document = Mapping[str, Any]
@@ -31,13 +29,13 @@ def exactly(document: Document) -> dict[str, Any]:
     }
 
 
-def marker_in_place(key: Key, source: Source, version: int | None, *, deleted_at: int) -> dict[str, Any]:
+def marker_in_place(key: Any, source: Source, version: int | None, *, deleted_at: int) -> dict[str, Any]:
     """The delete marker for a document whose own tombstone is not there any more.
 
     It has the place of the document, so that a late write of the same record, or of an older one, is stale.
 
     Args:
-        key: the document's key.
+        key: what stands in the document's ``_key``.
         source: the record that it came from.
         version: its version, which the marker ends as a null does that has none.
         deleted_at: milliseconds since the epoch; the marker's age counts from here.

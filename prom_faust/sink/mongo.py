@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pymongo
-from pymongo import DeleteOne, ReplaceOne, UpdateOne
+from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -26,8 +26,9 @@ from pymongo.write_concern import WriteConcern
 from prom_faust.exceptions import AccessError, IndexConflictError, UnreachableError
 from prom_faust.lane.freshness import Synced
 from prom_faust.lane.history import Position
-from prom_faust.sink.document import document_of, marker_of, system_fields
-from prom_faust.sink.event import Key
+from prom_faust.sink.document import document_of, has_operator_names, inserted_id, marker_of, system_fields
+from prom_faust.sink.event import Change
+from prom_faust.sink.key import Key, found_key, key_value
 from prom_faust.sink.mend import Mended
 from prom_faust.sink.options import ChangelogOptions, Index
 from prom_faust.sink.order import Stored
@@ -44,6 +45,8 @@ REBUILDS = "_prom_rebuilds"
 """The collection of rebuilds under way, in the same database."""
 AUTHENTICATION_FAILED = 18
 KEY_INDEX = Index({"_key": 1}, unique=True)
+HISTORY_INDEX = Index({"_key": 1})
+"""Of an append-only projection: a key has many documents."""
 MARKER_INDEX = Index({"_deleted_at": 1})
 OUTAGE = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError, WTimeoutError)
 STANDING = {"_id": 0, "_key": 1, "_src": 1, "_v": 1}
@@ -102,18 +105,24 @@ class Collection:
             return failures
         return []
 
-    def _operation(self, write: Write, now: int) -> ReplaceOne[Any] | UpdateOne:
+    def _operation(self, write: Write, now: int) -> InsertOne[Any] | ReplaceOne[Any] | UpdateOne:
         change = write.change
+        if self.options.appends:
+            return InsertOne(document_of(change))
         if change.deletes:
             marker = marker_of(change, deleted_at=now, version=write.version, inherits=change.version is None)
             return ReplaceOne(write.filter, marker, upsert=True)
         if change.fields is None:
-            return ReplaceOne(write.filter, document_of(change), upsert=True)
+            document = document_of(change)
+            if has_operator_names(document):
+                # A replacement may not have such names where a document stands, what a pipeline makes may.
+                return UpdateOne(write.filter, [{"$replaceWith": {"$literal": document}}], upsert=True)
+            return ReplaceOne(write.filter, document, upsert=True)
         absent = [name for name in self.options.field_names or () if name not in change.fields]
         return UpdateOne(
             write.filter,
             {
-                "$set": {**change.fields, **system_fields(change.record, write.version)},
+                "$set": {**change.fields, **system_fields(change.record, change.n, write.version)},
                 "$unset": dict.fromkeys([*absent, "_deleted", "_deleted_at", "_inherits"], ""),
             },
             upsert=True,
@@ -138,16 +147,30 @@ class Collection:
         wanted = list(keys)
         found: dict[Key, Stored] = {}
         for start in range(0, len(wanted), self.options.size):
-            chunk = wanted[start : start + self.options.size]
+            chunk = [key_value(key) for key in wanted[start : start + self.options.size]]
             documents = await self._call(self._find, {"_key": {"$in": chunk}})
             for document in documents:
-                found[document["_key"]] = Stored(
+                key = found_key(document["_key"])
+                if key is None:
+                    continue
+                found[key] = Stored(
                     n=document.get("_src", {}).get("n"),
                     version=document.get("_v"),
                     deleted=document.get("_deleted") is True,
                     inherits=document.get("_inherits") is True,
                 )
         return found
+
+    async def standing_of(self, changes: Sequence[Change]) -> set[int]:
+        """The packed positions of those changes, at most ``options.size``, whose documents or markers stand."""
+        if not self.options.appends:
+            return {
+                stored.n
+                for stored in (await self.read([change.key for change in changes])).values()
+                if stored.n is not None
+            }
+        query = {"_id": {"$in": [inserted_id(self.options.topic, change.n) for change in changes]}}
+        return {document["_src"]["n"] for document in await self._call(self._find, query)}
 
     async def _find(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await self.documents.find(query, STORED).to_list(None)
@@ -370,7 +393,7 @@ class Collection:
             UnreachableError: MongoDB does not answer.
         """
         await self._check_access()
-        own = [KEY_INDEX, MARKER_INDEX]
+        own = [HISTORY_INDEX] if self.options.appends else [KEY_INDEX, MARKER_INDEX]
         wanted = [*own, *map(Index.of, self.options.indexes)]
         existing = await self._call(self.documents.index_information)
         for index in wanted:

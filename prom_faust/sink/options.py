@@ -9,18 +9,17 @@ from pydantic import BaseModel
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.routing.hashing import Routing
 from prom_faust.schema.json import JSONSchema
-from prom_faust.sink.event import Key
 from prom_faust.sink.tolerance import Tolerance
 
 __all__ = ["RESERVED", "ChangelogOptions", "Index", "KeyOf", "MapOf", "RecordKey", "VersionOf"]
 
-KeyOf = str | Callable[[Any], Key]
-"""A field's name, or a function of the decoded event."""
+KeyOf = str | Sequence[str] | Callable[[Any], Any]
+"""A field's name, a list of fields, or a function of the decoded event that gives a JSON value."""
 MapOf = type[BaseModel] | Sequence[str] | Callable[[Any], Mapping[str, Any]]
 """A model or a list of fields to keep, or a function of the decoded event."""
 VersionOf = str | Callable[[Any], int]
 """A field's name, or a function of the decoded event, giving a 64-bit integer."""
-RecordKey = Literal["text", "json"] | Callable[[bytes], Key]
+RecordKey = Literal["text", "json"] | Callable[[bytes], Any]
 """How a record's key bytes are read."""
 
 RESERVED = frozenset({"_key", "_ts", "_src", "_v", "_deleted", "_deleted_at", "_inherits"})
@@ -76,7 +75,9 @@ class ChangelogOptions:
     Args:
         topic: the topic's name.
         collection: the collection's name.
-        key_of: field or function that gives the document's ``_key``; the record key by default.
+        key_of: field, list of fields or function that gives the document's ``_key``; the record key by default.
+            With a list ``_key`` is an object of these fields, in this order; in any other object the fields are
+            sorted by name. No key is null or an array.
         map: what of the event is stored: a model, a list of fields, or a function; everything by default.
         model: a pydantic model that every live value must satisfy; events are instances of it.
         tombstone: says of a decoded event whether it deletes; null, ``null`` and ``_deleted: true`` always do.
@@ -87,7 +88,10 @@ class ChangelogOptions:
             (the default) for anything else. When a jump-routed topic gets more partitions its keys only move up,
             so that the sink goes on; on any other, and with a version function, it stops and names the rebuild.
         compacted: whether the topic is compacted; then a record's key must be its document's key.
-        write: ``"replace"`` the document, or ``"set"`` the mapped fields and leave those of other writers.
+        write: ``"replace"`` the document, or ``"set"`` the mapped fields and leave those of other writers, or
+            ``"insert"`` a document for every record, under its position as ``_id``: nothing is ever overwritten or
+            deleted. ``_key`` is then an index that is not unique, and null for a record without a key; a record
+            that deletes is a document of its own, with ``_deleted: true`` and no mapped fields.
         deletes: ``"hard"`` removes a marker after ``fence_delay``, ``"remember"`` after 24 hours; by default
             ``"remember"`` with a version function, else ``"hard"``.
         fence_delay: seconds that a marker stands; by default session timeout + write deadline + 30 s.
@@ -117,7 +121,7 @@ class ChangelogOptions:
     record_key: RecordKey = "text"
     routing: Routing = "kafka"
     compacted: bool = True
-    write: Literal["replace", "set"] = "replace"
+    write: Literal["replace", "set", "insert"] = "replace"
     deletes: Literal["hard", "remember"] | None = None
     fence_delay: float | None = None
     size: int = 500
@@ -133,8 +137,8 @@ class ChangelogOptions:
         self._check_letters()
         if self.size < 1 or self.window < 1 or self.max_window_bytes < 1:
             raise ConfigurationError("size, window and max_window_bytes must be at least 1")
-        if self.write not in {"replace", "set"}:
-            raise ConfigurationError(f'write must be "replace" or "set", not {self.write!r}')
+        if self.write not in {"replace", "set", "insert"}:
+            raise ConfigurationError(f'write must be "replace", "set" or "insert", not {self.write!r}')
         if self.routing not in {"jump", "kafka"}:
             raise ConfigurationError(f'routing must be "jump" or "kafka", not {self.routing!r}')
         if self.deletes not in {None, "hard", "remember"}:
@@ -143,14 +147,13 @@ class ChangelogOptions:
             raise ConfigurationError(
                 f'record_key must be "text", "json" or a function, not {self.record_key!r}'
             )
-        if self.write == "set" and self.field_names is None:
+        if not (self.key_of is None or isinstance(self.key_of, str) or callable(self.key_of)):
+            self._check_key_fields()
+        if self.write == "set":
+            self._check_set_fields()
+        if self.appends and (self.versioned or self.deletes is not None or self.fence_delay is not None):
             raise ConfigurationError(
-                'write="set" needs map= as a model or a list of fields: '
-                "the sink must know which fields are its own, to unset the absent ones"
-            )
-        if self.write == "set" and getattr(self.map, "model_config", {}).get("extra") == "allow":
-            raise ConfigurationError(
-                'write="set" needs a map whose fields are known: a model with extra="allow" may give any'
+                'write="insert" keeps every record: version_of, deletes and fence_delay have nothing to decide'
             )
         if "_id" in (self.field_names or ()):
             raise ConfigurationError(
@@ -172,15 +175,59 @@ class ChangelogOptions:
         if isinstance(self.redact, str):
             raise ConfigurationError(f"redact takes a sequence of tags: redact=({self.redact!r},)")
 
+    def _check_key_fields(self) -> None:
+        fields = self.key_fields
+        if not fields or len(set(fields)) < len(fields) or not all(isinstance(name, str) for name in fields):
+            raise ConfigurationError(
+                f"key_of={self.key_of!r:.80} must be a field, a function, or names that differ"
+            )
+        if any(not name or name.startswith("$") or "\0" in name for name in fields):
+            raise ConfigurationError(
+                f"key_of={self.key_of!r:.80} has a name that cannot stand in _key: one that is empty, begins with "
+                "$ or has a null character"
+            )
+        if self.compacted and not self.appends and self.record_key == "text":
+            raise ConfigurationError(
+                f"key_of={self.key_of!r:.80} gives an object, and a record key that is text never equals one: "
+                'record_key="json" reads objects, or give a function'
+            )
+
+    def _check_set_fields(self) -> None:
+        if self.field_names is None:
+            raise ConfigurationError(
+                'write="set" needs map= as a model or a list of fields: '
+                "the sink must know which fields are its own, to unset the absent ones"
+            )
+        if getattr(self.map, "model_config", {}).get("extra") == "allow":
+            raise ConfigurationError(
+                'write="set" needs a map whose fields are known: a model with extra="allow" may give any'
+            )
+        if paths := [name for name in self.field_names if not _settable(name)]:
+            raise ConfigurationError(
+                f'write="set" cannot write the fields {paths!r:.80}: in an update a name with a dot is a path, and '
+                'one that begins with $ an operator. write="replace" stores them'
+            )
+
+    @property
+    def key_fields(self) -> tuple[str, ...]:
+        """The fields that a key is made of, where ``key_of`` lists them."""
+        of = self.key_of
+        return () if of is None or isinstance(of, str) or callable(of) else tuple(of)
+
     @property
     def versioned(self) -> bool:
         """Whether a version function decides the order."""
         return self.version_of is not None
 
     @property
+    def appends(self) -> bool:
+        """Whether every record becomes a document of its own."""
+        return self.write == "insert"
+
+    @property
     def grows(self) -> bool:
         """Whether the topic may get more partitions under the sink: positions then still order a key's records."""
-        return self.routing == "jump" and not self.versioned
+        return self.appends or (self.routing == "jump" and not self.versioned)
 
     @property
     def field_names(self) -> tuple[str, ...] | None:
@@ -200,3 +247,7 @@ class ChangelogOptions:
         """How long markers stand at least, beside ``fence_delay``."""
         mode = self.deletes or ("remember" if self.versioned else "hard")
         return REMEMBER_SECONDS if mode == "remember" else 0.0
+
+
+def _settable(name: str) -> bool:
+    return bool(name) and not name.startswith("$") and "." not in name and "\0" not in name

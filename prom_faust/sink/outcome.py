@@ -79,10 +79,16 @@ class Verdict(Enum):
     """What to do with an operation that failed."""
 
     KEY_TAKEN = "a document of this key stands: stale if a read shows it newer, else lost a race"
+    PRESENT = "the document that an insert would make is there: it was delivered before"
     UNIQUE = "a value of another unique index is taken: it may be moving between keys"
     BAD_DATA = "MongoDB refuses the document"
     RETRY = "the server, not the document: send it again"
     UNKNOWN = "an unlisted code: send it again alone a few times, then it is bad data"
+
+
+BY_FIELDS = {("_key",): Verdict.KEY_TAKEN, ("_id",): Verdict.PRESENT}
+BY_NAME = {"_key_1": Verdict.KEY_TAKEN, "_id_": Verdict.PRESENT}
+"""What a duplicate in one of the sink's own indexes means; in any other it is a unique value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +111,13 @@ class Failure:
 def classify(error: Mapping[str, Any]) -> Failure:
     """Classify one entry of a bulk write's ``writeErrors``.
 
-    An E11000 on ``_key`` is told from one on another unique index by ``keyPattern``; a server that sends none is
-    read by the index name in the message.
+    An E11000 on ``_key`` or ``_id`` is told from one on another unique index by ``keyPattern``; a server
+    that sends none is read by the index name in the message.
     """
     code = int(error.get("code", 0))
     message = str(error.get("errmsg", ""))
     if code == DUPLICATE_KEY:
-        verdict = Verdict.KEY_TAKEN if _on_key(error, message) else Verdict.UNIQUE
+        verdict = _of_duplicate(error, message)
     elif code in INFRASTRUCTURE:
         verdict = Verdict.RETRY
     elif code in BAD_DATA:
@@ -121,10 +127,10 @@ def classify(error: Mapping[str, Any]) -> Failure:
     return Failure(index=int(error.get("index", 0)), code=code, message=message, verdict=verdict)
 
 
-def _on_key(error: Mapping[str, Any], message: str) -> bool:
+def _of_duplicate(error: Mapping[str, Any], message: str) -> Verdict:
     pattern = error.get("keyPattern")
     if isinstance(pattern, Mapping):
-        return list(pattern) == ["_key"]
+        return BY_FIELDS.get(tuple(pattern), Verdict.UNIQUE)
     # The first one only: what follows shows the value, which may hold anything.
     index = re.search(r"index: (?:\S*\$)?(\S+)", message)
-    return index is not None and index[1] == "_key_1"
+    return BY_NAME.get(index[1], Verdict.UNIQUE) if index else Verdict.UNIQUE

@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from prom_faust.sink.event import Change, Key
+from prom_faust.sink.event import Change
+from prom_faust.sink.key import Key, key_value
 from prom_faust.sink.order import Rank, Stored, outranks
 
 __all__ = [
     "KeyPlan",
     "Write",
+    "apart",
     "compare_and_set",
     "group",
     "guard",
@@ -72,6 +74,11 @@ def group(changes: Iterable[Change]) -> dict[Key, KeyPlan]:
     return plans
 
 
+def apart(changes: Iterable[Change]) -> list[KeyPlan]:
+    """A plan for every change: in an append-only projection none replaces another."""
+    return [KeyPlan(change.key, [change]) for change in changes]
+
+
 def _position(change: Change) -> int:
     return change.n
 
@@ -98,10 +105,12 @@ def winner(
     stale; the null is the winner, remembered with version 5.
     """
     best: tuple[Change, Rank, int | None] | None = None
-    # Without versions the position decides, and the changes are in its order.
-    for change in plan.changes if versioned else plan.changes[-1:]:
-        inherited = _highest_before(change, plan, stored) if versioned else None
-        rank = change.rank(versioned=versioned, inherited=inherited)
+    if not versioned and plan.changes:
+        last = plan.changes[-1]  # the position decides, and they are in its order
+        best = last, (last.n,), None
+    for change in plan.changes if versioned else ():
+        inherited = _highest_before(change, plan, stored)
+        rank = change.rank(versioned=True, inherited=inherited)
         if best is None or rank > best[1]:
             best = change, rank, change.version if change.version is not None else inherited
     if best is None or not outranks(best[1], stored, versioned=versioned):
@@ -121,9 +130,10 @@ def _highest_before(change: Change, plan: KeyPlan, stored: Stored | None) -> int
 
 def guard(change: Change, version: int | None, *, versioned: bool) -> dict[str, Any]:
     """The filter of an optimistic write: only an older document matches, and one that is not there."""
+    key = key_value(change.key)
     if versioned and version is not None:
-        return {"_key": change.key, "_v": {"$not": {"$gte": version}}}
-    older = {"_key": change.key, "_src.n": {"$not": {"$gte": change.n}}}
+        return {"_key": key, "_v": {"$not": {"$gte": version}}}
+    older = {"_key": key, "_src.n": {"$not": {"$gte": change.n}}}
     # A null that found no version must not replace one that came meanwhile: it would forget it.
     return {**older, "_v": {"$exists": False}} if versioned else older
 
@@ -131,7 +141,7 @@ def guard(change: Change, version: int | None, *, versioned: bool) -> dict[str, 
 def compare_and_set(change: Change, stored: Stored) -> dict[str, Any]:
     """The filter of a write that a read has decided: only the very state that was read matches."""
     return {
-        "_key": change.key,
+        "_key": key_value(change.key),
         "_src.n": stored.n if stored.n is not None else {"$exists": False},
         "_v": stored.version if stored.version is not None else {"$exists": False},
     }

@@ -35,13 +35,14 @@ from prom_faust.lane.history import Position
 from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.logs import Throttle, place
 from prom_faust.sink.decode import decoder
-from prom_faust.sink.event import Change, Key, position
+from prom_faust.sink.event import Change, position
+from prom_faust.sink.key import Key
 from prom_faust.sink.metrics import SinkHistograms, SinkMeter
 from prom_faust.sink.mongo import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.order import Stored
 from prom_faust.sink.outcome import DUPLICATE_KEY, Failure, Verdict
-from prom_faust.sink.plan import KeyPlan, Write, group, needs_read, plan_write, renewal
+from prom_faust.sink.plan import KeyPlan, Write, apart, group, needs_read, plan_write, renewal
 from prom_faust.sink.tolerance import Window, advance, tolerates
 
 __all__ = ["Projector", "SinkStats"]
@@ -217,8 +218,8 @@ class Projector:
         await self._bury(work, bad, self._rate((n, n in poison) for n in map(position, batch)))
         if work.cuts:
             changes = [change for change in changes if work.has(change.record)]
-        plans = group(changes)
-        conflicts = await self._apply(work, plans.values())
+        plans = apart(changes) if self.options.appends else list(group(changes).values())
+        conflicts = await self._apply(work, plans)
         if conflicts:
             await self._settle_conflicts(work, conflicts)
         self.stats.coalesced += len(changes) - len(plans)
@@ -416,7 +417,9 @@ class Projector:
         waiting: list[KeyPlan] = []
         refused: list[tuple[Write, Failure]] = []
         for write, failure in failures:
-            if failure.verdict in doubtful:
+            if failure.verdict is Verdict.PRESENT:
+                self.stats.stale += 1
+            elif failure.verdict in doubtful:
                 seen = stored.get(write.plan.key)
                 newer = plan_write(
                     write.plan, seen, versioned=self.options.versioned, exact=self.options.versioned
@@ -533,7 +536,7 @@ class Projector:
             )
 
     async def _read(self, work: _Work, keys: Sequence[Key]) -> dict[Key, Stored]:
-        if not keys:
+        if not keys or self.options.appends:  # what is inserted depends on nothing that stands
             return {}
         return await self._patiently(work, lambda: self.collection.read(keys))
 

@@ -76,3 +76,35 @@ def test_a_bare_null_takes_the_version_before_it_in_whatever_order_they_come():
     orders.send("o1", {"version": 3})
     assert orders.documents == {}
     assert fold(reversed(orders.records), orders.options) == {}
+
+
+def test_a_document_is_found_by_any_json_key():
+    parts = projection(key_of=["tenant", "id"], record_key="json")
+    parts.send({"id": 1, "tenant": "a"}, {"tenant": "a", "id": 1, "x": 5})
+    parts.send({"id": 2, "tenant": "a"}, {"tenant": "a", "id": 2})
+    parts.send({"tenant": "a", "id": 2}, None)
+    assert parts.document({"tenant": "a", "id": 1.0})["x"] == 5
+    assert list(parts.document({"tenant": "a", "id": 1})["_key"]) == ["tenant", "id"]
+    assert len(parts.documents) == 1
+
+
+def test_one_and_true_are_two_documents():
+    flags = projection(record_key="json")
+    for key in (1, True, 1.0, "1"):
+        flags.send(key if key != "1" else b'"1"', {"key": repr(key)})
+    assert [flags.document(key)["key"] for key in (1, True, "1")] == ["1.0", "True", "'1'"]
+
+
+def test_an_append_only_projection_has_a_document_for_every_record():
+    history = projection(write="insert", key_of="id")
+    history.send("o1", {"id": "o1", "n": 1})
+    history.send(None, {"id": "o1", "n": 2})
+    history.send("o1", None)
+    history.send("o1", b"[")
+    history.send(None, None, partition=1)
+    assert list(history.documents) == [0, 1, 2, 2**48]
+    first, second, gone, nobody = history.documents.values()
+    assert (first["n"], second["n"], first["_key"], second["_key"]) == (1, 2, "o1", "o1")
+    assert (gone["_key"], gone["_deleted"], "id" in gone) == ("o1", True, False)
+    assert (nobody["_key"], nobody["_deleted"]) == (None, True)
+    assert len(history.letters) == 1

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from prom_faust.sink.event import Key
+from prom_faust.sink.key import Key
 from prom_faust.sink.verify.fold import fold
 
 __all__ = ["Outlook", "Sighting"]

@@ -141,7 +141,7 @@ class _Replay:
         async for candidates in source():
             judged = [self._judge(one) for one in candidates if isinstance(one, Candidate)]
             changes = [one.change for one in judged if one.change is not None]
-            self._outlook.add(map(_sighting, changes))
+            self._outlook.add(map(self._sighting, changes))
             for change in changes:
                 for name, offset in self._spans(change):
                     starts[name] = min(offset, starts.get(name, offset))
@@ -182,8 +182,9 @@ class _Replay:
             yield from self._begins.items()
             return
         yield TopicPartition(record.topic, record.partition), record.offset
-        home_stays = options.routing == "jump" and not (
-            record.key is not None and left_behind(record.key, record.partition, count)
+        home_stays = options.appends or (
+            options.routing == "jump"
+            and not (record.key is not None and left_behind(record.key, record.partition, count))
         )
         if not home_stays:
             for number in range(record.partition + 1, count):
@@ -205,7 +206,7 @@ class _Replay:
                         continue
                     self._outlook.bury([position_of(letter.record.partition, letter.record.offset)])
                     if letter.state is State.REPLAYED:
-                        self._outlook.see([_sighting(self._decode(letter.record))], replayed=True)
+                        self._outlook.see([self._sighting(self._decode(letter.record))], replayed=True)
                 except RecordError:
                     continue  # nobody's letter, or one that says nothing of any key
 
@@ -226,9 +227,14 @@ class _Replay:
 
     def _sight(self, record: Record) -> Sighting | None:
         try:
-            return _sighting(self._decode(record))
+            return self._sighting(self._decode(record))
         except RecordError:
             return None
+
+    def _sighting(self, change: Change) -> Sighting:
+        # Where every record has a document, none overtakes another.
+        key = change.n if self._options.appends else change.key
+        return Sighting(change.n, key, change.version, change.deletes, change.record.timestamp)
 
     # -- applying --------------------------------------------------------------------------------------------
 
@@ -259,7 +265,7 @@ class _Replay:
     def _overtaken(self, candidate: Candidate, change: Change) -> Result | None:
         if self._outlook.is_foreign(change.n):
             return Result(candidate, Verdict.FOREIGN, "the log holds another record at its position")
-        winner = self._outlook.winner(change.key)
+        winner = self._outlook.winner(self._sighting(change).key)
         if winner == change.n:
             return None
         partition, offset = (0, 0) if winner is None else divmod(winner, 1 << 48)
@@ -270,15 +276,13 @@ class _Replay:
         """Write; packed position to what is known of it afterwards. What is not named was overtaken."""
         if not changes:
             return {}
-        keys = [change.key for change in changes]
-        collection = self._projection.collection
-        stood = {stored.n for stored in (await collection.read(keys)).values()}
+        stood = await self._projection.collection.standing_of(changes)
         known = {change.n: Verdict.ALREADY for change in changes if change.n in stood}
         rest = [change for change in changes if change.n not in stood]
         if self._dry_run:
             return known | {change.n: Verdict.APPLIED for change in rest}
         await self._write([change.record for change in rest])
-        stands = {stored.n for stored in (await collection.read(keys)).values()}
+        stands = await self._projection.collection.standing_of(changes)
         return known | {change.n: Verdict.APPLIED for change in rest if change.n in stands}
 
     async def _write(self, records: Sequence[Record]) -> None:
@@ -294,7 +298,7 @@ class _Replay:
                 records = [
                     record
                     for record in records
-                    if self._outlook.winner(self._decode(record).key) == position(record)
+                    if self._outlook.winner(self._sighting(self._decode(record)).key) == position(record)
                 ]
             else:
                 return
@@ -332,10 +336,6 @@ class _Refusals(DeadLetterPublisher):
         for letter in letters:
             self.letters[position(letter.record)] = letter
         return [None] * len(letters)
-
-
-def _sighting(change: Change) -> Sighting:
-    return Sighting(change.n, change.key, change.version, change.deletes, change.record.timestamp)
 
 
 def _milliseconds() -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from prom_faust.sink.event import Key
+from prom_faust.sink.key import Key, found_key
 
 __all__ = ["is_gone"]
 
@@ -20,8 +20,8 @@ def is_gone(document: Mapping[str, Any], until: Mapping[int, int], seen: Callabl
     seen has been deleted: its tombstone stood after 70, and is gone with its retention. One from offset 95 says
     nothing, and neither does one from partition 1, where its key may have moved.
     """
-    key, source = document.get("_key"), document.get("_src")
-    if not isinstance(source, Mapping) or not isinstance(key, str | int):
+    key, source = found_key(document.get("_key")), document.get("_src")
+    if not isinstance(source, Mapping) or key is None:
         return False
     partition, offset = source.get("p"), source.get("o")
     if not isinstance(partition, int) or not isinstance(offset, int) or not isinstance(source.get("n"), int):

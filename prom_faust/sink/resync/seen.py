@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from prom_faust.sink.event import Key
+from prom_faust.sink.key import Key
 
 __all__ = ["SeenKeys"]
 

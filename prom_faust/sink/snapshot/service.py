@@ -76,6 +76,10 @@ async def snapshot(
     options, clients = projection.options, projection.clients
     if to == options.topic:
         raise ConfigurationError(f"a snapshot of {to} cannot be written to {to}")
+    if options.appends:
+        raise ConfigurationError(
+            f'{options.collection} keeps every record (write="insert"): no snapshot holds less than {options.topic}'
+        )
     started, at = time.monotonic(), time.time_ns() // 1_000_000
     with Spill(versioned=options.versioned) as spill:
         async with LogReader(clients) as log:

@@ -14,7 +14,7 @@ from prom_faust.sink.order import OFFSET_BITS, Rank, rank_of
 from prom_faust.sink.verify.fold import Outcome
 from prom_faust.sink.verify.report import Kind
 
-__all__ = ["Facts", "Finding", "differing_fields", "judge", "place_of", "source_of"]
+__all__ = ["Facts", "Finding", "differing_fields", "is_marker", "judge", "place_of", "source_of"]
 
 SHORT = 48
 """Characters of a value that are shown."""
@@ -33,6 +33,7 @@ class Facts:
         later: the position of a later record of the key in the same partition, or None.
         ahead: it lies behind what was read.
         beyond: it lies behind the log's end of this moment: no such record was ever written.
+        outlived: its document stands for good: the log need not keep the record.
     """
 
     known: bool = False
@@ -40,6 +41,7 @@ class Facts:
     later: int | None = None
     ahead: bool = False
     beyond: bool = False
+    outlived: bool = False
 
 
 def source_of(document: Document) -> int | None:
@@ -47,6 +49,11 @@ def source_of(document: Document) -> int | None:
     source = document.get("_src")
     n = source.get("n") if isinstance(source, Mapping) else None
     return int(n) if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None
+
+
+def is_marker(document: Document) -> bool:
+    """Whether a document only says that its key was deleted, until the sink removes it."""
+    return document.get("_deleted") is True and "_deleted_at" in document
 
 
 def judge(
@@ -76,7 +83,7 @@ def judge(
         return Kind.DIFFERENT, f"{len(found)} documents have this key: is the unique index on _key gone?"
     if document is not None and facts.ahead:
         return _ahead(document, facts)
-    live = None if document is None or document.get("_deleted") is True else document
+    live = None if document is None or is_marker(document) else document
     differing = _differing(expected, live, owned)
     if differing is None:
         return None
@@ -112,6 +119,8 @@ def _differing(expected: Document | None, live: Document | None, owned: Sequence
 
 def _retained(outcome: Outcome | None, document: Document, facts: Facts, *, versioned: bool) -> str | None:
     """Why a document whose record is gone may stand, or None."""
+    if facts.outlived and not facts.known:
+        return f"its record, {place_of(source_of(document))}, is no longer in the log"
     if facts.known or facts.later is None:
         return None
     rank = _rank(document, versioned=versioned)

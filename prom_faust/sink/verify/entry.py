@@ -10,7 +10,8 @@ from prom_faust.dlq.redaction import HASHED
 from prom_faust.exceptions import RecordError
 from prom_faust.lane.record import PlainRecord, Record
 from prom_faust.sink.decode import Decoder
-from prom_faust.sink.event import Key, position
+from prom_faust.sink.event import position
+from prom_faust.sink.key import Key
 
 __all__ = ["DEAD", "LIVE", "NULL", "POISON", "Entry", "entry_of", "entry_of_letter", "key_of"]
 

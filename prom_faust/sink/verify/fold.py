@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from prom_faust.sink.event import Key
+from prom_faust.sink.key import Key
 from prom_faust.sink.order import Rank, rank_of
 
 __all__ = ["Outcome", "Row", "fold"]

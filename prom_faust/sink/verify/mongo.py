@@ -1,6 +1,6 @@
 """Reading the collection: all of it once, and single keys again."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 import bson
@@ -9,8 +9,10 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import PyMongoError
 
 from prom_faust.exceptions import UnreachableError
-from prom_faust.sink.event import Key
+from prom_faust.sink.document import inserted_id
+from prom_faust.sink.key import Key, found_key, key_value
 from prom_faust.sink.mongo import Collection
+from prom_faust.sink.order import position_of
 
 __all__ = ["Documents", "decode_body", "same_bytes"]
 
@@ -36,7 +38,7 @@ def decode_body(body: bytes | memoryview) -> dict[str, Any]:
 def same_bytes(document: RawBSONDocument, body: bytes) -> bool:
     """Whether a document is, but for its ``_id``, byte for byte the expected one. False decides nothing."""
     raw = document.raw
-    return raw[4:9] == b"\x07_id\x00" and raw[ID_ELEMENT.stop :] == body[4:]
+    return raw == body or (raw[4:9] == b"\x07_id\x00" and raw[ID_ELEMENT.stop :] == body[4:])
 
 
 class Documents:
@@ -48,6 +50,7 @@ class Documents:
 
     def __init__(self, collection: Collection) -> None:
         raw: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, **LENIENT)
+        self._options = collection.options
         self._name = collection.options.collection
         self._collection = collection.documents.with_options(codec_options=raw)
 
@@ -77,17 +80,36 @@ class Documents:
             yield batch
 
     async def read(self, keys: Iterable[Key]) -> dict[Key, list[dict[str, Any]]]:
-        """The documents of some keys, markers included, decoded and without ``_id``."""
+        """The documents of some keys, as ``key_of`` gives them, markers included, decoded and without ``_id``."""
         found: dict[Key, list[dict[str, Any]]] = {}
         try:
-            documents: Sequence[RawBSONDocument] = await self._collection.find(
-                {"_key": {"$in": list(keys)}}
-            ).to_list(None)
+            documents: Sequence[RawBSONDocument] = await self._collection.find(self._query(keys)).to_list(
+                None
+            )
         except PyMongoError as error:
             raise self._unreadable(error) from error
         for document in documents:
-            found.setdefault(document["_key"], []).append(decode_body(document.raw))
+            key = self.key_of(document)
+            if key is not None:
+                found.setdefault(key, []).append(decode_body(document.raw))
         return found
+
+    def _query(self, keys: Iterable[Key]) -> dict[str, Any]:
+        if self._options.appends:
+            return {"_id": {"$in": [inserted_id(self._options.topic, n) for n in keys if isinstance(n, int)]}}
+        return {"_key": {"$in": [key_value(key) for key in keys]}}
+
+    def key_of(self, document: Mapping[str, Any]) -> Key | None:
+        """What makes a document the one of its record: its key, or its position where every record has a document.
+
+        None where no record of the topic gives such a document.
+        """
+        if not self._options.appends:
+            return found_key(document.get("_key"))
+        match document.get("_id"):
+            case {"t": self._options.topic, "p": int(partition), "o": int(offset)}:
+                return position_of(partition, offset) if partition >= 0 <= offset else None
+        return None
 
     def _unreadable(self, error: PyMongoError) -> UnreachableError:
         return UnreachableError(f"collection {self._name} cannot be read: {error}")

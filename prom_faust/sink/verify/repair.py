@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from prom_faust.lane.record import PlainRecord
-from prom_faust.sink.event import Change, Key
+from prom_faust.sink.event import Change
+from prom_faust.sink.key import Key
 from prom_faust.sink.mend import Mended, exactly, marker_in_place
 from prom_faust.sink.order import OFFSET_BITS
 from prom_faust.sink.plan import KeyPlan, Write, guard
@@ -87,7 +88,7 @@ def mend(
         return None
     if document["_src"].get("t") != projected.topic:
         return None
-    return exactly(document), _marker(key, outcome, document, projected, inside=inside, now=now)
+    return exactly(document), _marker(outcome, document, projected, inside=inside, now=now)
 
 
 def _rewrite(key: Key, expected: Expected, document: Document | None, projected: Projected) -> Write:
@@ -107,16 +108,16 @@ def _rewrite(key: Key, expected: Expected, document: Document | None, projected:
 
 
 def _marker(
-    key: Key, outcome: Outcome | None, document: Document, projected: Projected, *, inside: bool, now: int
+    outcome: Outcome | None, document: Document, projected: Projected, *, inside: bool, now: int
 ) -> dict[str, Any] | None:
     """The marker of the tombstone that decides, else one in the document's own place."""
     if outcome is not None:
         version = outcome.rank[1] if projected.versioned and outcome.rank[0] else None
-        return marker_in_place(key, _source(projected.topic, outcome.n), version, deleted_at=now)
+        return marker_in_place(document["_key"], _source(projected.topic, outcome.n), version, deleted_at=now)
     if not inside:  # the log may yet reach it, and would find the marker there
         return None
     source = _source(projected.topic, document["_src"]["n"])
-    return marker_in_place(key, source, document.get("_v"), deleted_at=now)
+    return marker_in_place(document["_key"], source, document.get("_v"), deleted_at=now)
 
 
 def _source(topic: str, n: int) -> dict[str, Any]:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from prom_faust.sink.event import Key
-
 __all__ = ["Difference", "Kind", "Progress", "Report"]
 
 Progress = Callable[[str, int, int], None]
@@ -35,12 +33,13 @@ class Difference:
 
     Attributes:
         kind: what it is.
-        key: the document's key; the ``_id`` of a document without one; None for a record without a key.
+        key: what stands in the document's ``_key``; the ``_id`` of a document without one; None for a record
+            without a key.
         reason: what was expected and what stands.
     """
 
     kind: Kind
-    key: Key | None
+    key: Any
     reason: str
 
 

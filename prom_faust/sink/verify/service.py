@@ -17,18 +17,32 @@ from bson.raw_bson import RawBSONDocument
 
 from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.envelope import dlq_topic
-from prom_faust.exceptions import DecodeError, NotSettledError, TopicError, UnreachableError
+from prom_faust.exceptions import (
+    ConfigurationError,
+    DecodeError,
+    NotSettledError,
+    TopicError,
+    UnreachableError,
+)
 from prom_faust.lane.history import LogState, Position, check_history
 from prom_faust.lane.kafka import read_timestamps
 from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.routing.hashing import left_behind
 from prom_faust.sink.decode import decoder
-from prom_faust.sink.event import Key
+from prom_faust.sink.key import Key, key_value
 from prom_faust.sink.mend import Mended
 from prom_faust.sink.order import OFFSET_BITS, position_of
 from prom_faust.sink.plan import Write
-from prom_faust.sink.verify.compare import Facts, Finding, differing_fields, judge, place_of, source_of
-from prom_faust.sink.verify.entry import DEAD, POISON, entry_of, entry_of_letter
+from prom_faust.sink.verify.compare import (
+    Facts,
+    Finding,
+    differing_fields,
+    is_marker,
+    judge,
+    place_of,
+    source_of,
+)
+from prom_faust.sink.verify.entry import DEAD, POISON, Entry, entry_of, entry_of_letter
 from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.mongo import Documents, decode_body, same_bytes
 from prom_faust.sink.verify.repair import Expected, Projected, mend
@@ -77,7 +91,13 @@ async def verify(
         LostHistoryError: the topic is not the one that the sink has read.
         UnreachableError: Kafka or MongoDB does not answer.
         TopicError: there is no such topic.
+        ConfigurationError: a repair of an append-only projection.
     """
+    if repair and projection.options.appends:
+        raise ConfigurationError(
+            f'{projection.options.collection} is written with write="insert": a repair cannot tell which documents '
+            "retention has left it. sink rebuild makes it anew from what the topic holds"
+        )
     started = time.monotonic()
     with Spill(versioned=projection.options.versioned) as spill:
         async with LogReader(projection.lane.clients) as log:
@@ -187,7 +207,7 @@ class _Verification:
         total = sum(end - begin for begin, end in spans.values())
         done = 0
         async for records in self._log.read(spans):
-            self._spill.add([entry_of(record, self._decode) for record in records])
+            self._spill.add([self._placed(entry_of(record, self._decode)) for record in records])
             self._note_left_behind(records)
             self._last[records[-1].partition] = records[-1].offset
             self._counts["records"] += len(records)
@@ -197,9 +217,13 @@ class _Verification:
         await self._settle()
         await self._read_letters()
 
+    def _placed(self, entry: Entry) -> Entry:
+        """Where every record has a document of its own, its position is its key."""
+        return entry._replace(key=entry.n) if self._options.appends else entry
+
     def _note_left_behind(self, records: Sequence[Record]) -> None:
         """Remember the records that stand where their keys were before a jump-routed topic grew."""
-        if self._options.routing == "jump":
+        if self._options.routing == "jump" and not self._options.appends:
             count = len(self._read_to)
             self._spill.add_left_behind(
                 position_of(record.partition, record.offset)
@@ -255,7 +279,8 @@ class _Verification:
                 except DecodeError:
                     continue  # somebody else's record says nothing of ours
                 if letter.consumer == group and letter.record.topic == options.topic:
-                    self._spill.add_letter(entry_of_letter(letter, self._decode), replayed=letter.replayed)
+                    entry = self._placed(entry_of_letter(letter, self._decode))
+                    self._spill.add_letter(entry, replayed=letter.replayed)
                     self._counts["letters"] += 1
             self._progress("reading dead letters", self._counts["letters"], 0)
         self._letters_to = ends
@@ -283,13 +308,15 @@ class _Verification:
         found: list[Key] = []
         suspects: list[Key] = []
         for document in documents:
-            if document.get("_deleted") is True:
+            if is_marker(document):
                 self._counts["markers"] += 1
                 continue
             self._counts["documents"] += 1
-            key = document.get("_key")
-            if not isinstance(key, str | int) or isinstance(key, bool):
-                self._foreign.add(str(document.get("_id")), (Kind.EXTRA, "a document without _key"))
+            key = self._documents.key_of(document)
+            if key is None:
+                self._foreign.add(
+                    str(document.get("_id")), (Kind.EXTRA, "a document without a key of a record")
+                )
                 continue
             found.append(key)
             body = self._spill.expected_body(key)
@@ -341,7 +368,11 @@ class _Verification:
             return Facts()
         name, offset = TopicPartition(self._options.topic, n >> OFFSET_BITS), n & ((1 << OFFSET_BITS) - 1)
         return self._spill.facts(
-            key, n, ahead=offset >= self._read_to.get(name, 0), beyond=offset >= ends.get(name, 0)
+            key,
+            n,
+            ahead=offset >= self._read_to.get(name, 0),
+            beyond=offset >= ends.get(name, 0),
+            outlived=self._options.appends,
         )
 
     # -- repair ----------------------------------------------------------------------------------------------
@@ -455,4 +486,4 @@ class _Tally:
         kind, reason = finding
         self.counts[kind] += 1
         if self.counts[kind] <= SHOWN:
-            self.shown.append(Difference(kind, key, reason))
+            self.shown.append(Difference(kind, None if key is None else key_value(key), reason))

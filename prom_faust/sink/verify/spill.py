@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from prom_faust.sink.event import Key
+from prom_faust.sink.key import JsonKey, Key
 from prom_faust.sink.order import OFFSET_BITS
 from prom_faust.sink.verify.compare import Facts
 from prom_faust.sink.verify.entry import DEAD, LIVE, NULL, POISON, Entry
@@ -139,7 +139,7 @@ class Spill:
 
     def _rows(self, query: str, values: Sequence[Key] = ()) -> Iterator[Row]:
         for key, n, version, deletes in self._sql.execute(query, values):
-            yield key, n, version, bool(deletes)
+            yield _key(key), n, version, bool(deletes)
 
     def body(self, n: int) -> bytes | None:
         """The document of a position."""
@@ -183,13 +183,13 @@ class Spill:
         while True:
             where = "WHERE key > ?" if last else ""
             query = f"SELECT key FROM suspects {where} ORDER BY key LIMIT {size}"  # noqa: S608 - our own text
-            chunk = [key for (key,) in self._sql.execute(query, last)]
+            chunk = [_key(key) for (key,) in self._sql.execute(query, last)]
             if not chunk:
                 return
             yield chunk
             last = chunk[-1:]
 
-    def facts(self, key: Key, n: int, *, ahead: bool, beyond: bool) -> Facts:
+    def facts(self, key: Key, n: int, *, ahead: bool, beyond: bool, outlived: bool = False) -> Facts:
         """What the log says of the record at ``n``, which a document of ``key`` names as its source."""
         row = self._sql.execute("SELECT kind FROM changes WHERE n = ?", (n,)).fetchone()
         (later,) = self._sql.execute(
@@ -197,7 +197,9 @@ class Spill:
             (key, n, ((n >> OFFSET_BITS) + 1) << OFFSET_BITS),
         ).fetchone()
         dead = row is not None and row[0] in {DEAD, POISON}
-        return Facts(known=row is not None, dead=dead, later=later, ahead=ahead, beyond=beyond)
+        return Facts(
+            known=row is not None, dead=dead, later=later, ahead=ahead, beyond=beyond, outlived=outlived
+        )
 
     # -- counting --------------------------------------------------------------------------------------------
 
@@ -220,7 +222,8 @@ class Spill:
         """The first such records: key and position."""
         if not self._any_left_behind():
             return []
-        return self._sql.execute(f"SELECT key, n {LEFTOVER} ORDER BY n LIMIT ?", (limit,)).fetchall()
+        rows = self._sql.execute(f"SELECT key, n {LEFTOVER} ORDER BY n LIMIT ?", (limit,))
+        return [(_key(key), n) for key, n in rows]
 
     def _any_left_behind(self) -> bool:
         return self._sql.execute("SELECT 1 FROM left_behind LIMIT 1").fetchone() is not None
@@ -228,4 +231,9 @@ class Spill:
     def poison(self, limit: int) -> list[tuple[int, Key | None, str]]:
         """The first records that do not decode and have no letter: position, key, error."""
         query = "SELECT n, key, body FROM changes WHERE kind = ? ORDER BY n LIMIT ?"
-        return [(n, key, body.decode()) for n, key, body in self._sql.execute(query, (POISON, limit))]
+        rows = self._sql.execute(query, (POISON, limit))
+        return [(n, None if key is None else _key(key), body.decode()) for n, key, body in rows]
+
+
+def _key(cell: str | float | bytes) -> Key:
+    return JsonKey(cell) if isinstance(cell, bytes) else cell

@@ -35,6 +35,20 @@ class WithId(BaseModel):
         ({"write": "set"}, 'write="set" needs map='),
         ({"write": "set", "map": dict}, 'write="set" needs map='),
         ({"map": ["a", "_id"]}, "_id"),
+        *(
+            ({"write": "set", "map": ["a", name]}, "cannot write the fields")
+            for name in ("", "$a", "a.b", "a\0")
+        ),
+        *(
+            ({"write": "insert", name: value}, "keeps every record")
+            for name, value in (("version_of", "v"), ("deletes", "hard"), ("fence_delay", 9.0))
+        ),
+        ({"key_of": []}, "names that differ"),
+        ({"key_of": ["a", "a"]}, "names that differ"),
+        ({"key_of": ["a", 1]}, "names that differ"),
+        ({"key_of": ["a", "$b"], "record_key": "json"}, "cannot stand in _key"),
+        ({"key_of": [""], "record_key": "json"}, "cannot stand in _key"),
+        ({"key_of": ["a", "b"]}, 'record_key="json" reads objects'),
         ({"map": WithId}, "_id"),
         ({"tolerance": "some"}, "tolerance must be"),
         ({"max_failure_rate": 1.0}, "less than 1"),

@@ -36,7 +36,9 @@ def test_every_code_that_the_driver_retries_is_infrastructure():
         ({"email": 1}, Verdict.UNIQUE),
         ({"_key": 1, "email": 1}, Verdict.UNIQUE),
         ({"email": 1, "_key": 1}, Verdict.UNIQUE),
-        ({"_id": 1}, Verdict.UNIQUE),
+        ({"_id": 1}, Verdict.PRESENT),
+        ({"_id_": 1}, Verdict.UNIQUE),
+        ({"_key_1": 1}, Verdict.UNIQUE),
     ],
 )
 def test_a_duplicate_is_told_by_its_key_pattern_whatever_the_message_says(pattern, verdict):
@@ -53,6 +55,7 @@ def test_a_duplicate_is_told_by_its_key_pattern_whatever_the_message_says(patter
             Verdict.KEY_TAKEN,
         ),
         ("E11000 duplicate key error index: prom.processes.$_key_1 dup key: { : 1 }", Verdict.KEY_TAKEN),
+        ("E11000 duplicate key error collection: prom.p index: _id_ dup key: { _id: 1 }", Verdict.PRESENT),
         ("E11000 duplicate key error collection: prom.p index: email_1 dup key", Verdict.UNIQUE),
         ("E11000 duplicate key error index: prom.processes.$email_1 dup key", Verdict.UNIQUE),
         ("E11000 duplicate key error collection: prom.p index: x_key_1 dup key", Verdict.UNIQUE),

@@ -4,6 +4,7 @@ import pytest
 
 from prom_faust.lane.record import PlainRecord
 from prom_faust.sink.event import Change
+from prom_faust.sink.key import JsonKey
 from prom_faust.sink.order import Stored, position_of
 from prom_faust.sink.plan import (
     KeyPlan,
@@ -45,6 +46,12 @@ def test_text_and_number_are_two_keys():
     number = Change(1, 1, PlainRecord("t", 0, 1), BODY)
     text = Change("1", 2, PlainRecord("t", 0, 2), BODY)
     assert set(group([number, text])) == {1, "1"}
+
+
+def test_a_guard_asks_for_what_stands_in_the_document():
+    change = Change(JsonKey(b'{"b":1}'), 2, PlainRecord("t", 0, 2), BODY)
+    assert guard(change, None, versioned=False)["_key"] == {"b": 1}
+    assert compare_and_set(change, Stored(1))["_key"] == {"b": 1}
 
 
 def test_the_worked_example_of_a_winner():

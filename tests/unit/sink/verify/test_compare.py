@@ -17,7 +17,7 @@ def document(offset, *, version=None, **fields):
 
 
 def marker(offset, **fields):
-    return {**document(offset, **fields), "_deleted": True}
+    return {**document(offset, **fields), "_deleted": True, "_deleted_at": 1}
 
 
 def live(offset, version=None):

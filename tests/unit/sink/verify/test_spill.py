@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from prom_faust.sink.key import JsonKey
 from prom_faust.sink.order import position_of
 from prom_faust.sink.verify.compare import Facts
 from prom_faust.sink.verify.entry import DEAD, LIVE, NULL, POISON, Entry
@@ -65,6 +66,15 @@ def test_text_and_integer_keys_are_two_keys(spill):
     spill.add([entry(1, key="1"), entry(2, key=1)])
     assert list(spill.fold_slices()) == [2]
     assert (spill.outcome("1").n, spill.outcome(1).n) == (1, 2)
+
+
+def test_keys_of_any_type_are_kept_apart_and_found_again(spill):
+    keys = ["1", 1, 1.5, 1e300, JsonKey(b"true"), JsonKey(b'{"a":1}'), JsonKey(b'{"a":"1"}')]
+    spill.add([entry(n, key=key) for n, key in enumerate(keys)])
+    assert list(spill.fold_slices()) == [len(keys)]
+    assert [spill.outcome(key).n for key in keys] == list(range(len(keys)))
+    spill.suspect(keys)
+    assert {key for chunk in spill.suspects(2) for key in chunk} == set(keys)
 
 
 def test_a_tombstone_leaves_nothing_expected(spill):
