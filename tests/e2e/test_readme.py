@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from tests.support.worker import ROOT, FaustWorker
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+LETTERS = (Path(__file__).parents[2] / "docs" / "letters.md").read_text()
 GUIDE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
 
 
@@ -84,8 +84,8 @@ def test_the_guide_s_test_of_the_example_passes(shop):
     assert "1 passed" in done.stdout
 
 
-async def test_the_way_of_a_dead_letter_is_as_the_page_on_operations_shows_it(shop, mongo, topics):
-    (shop / "mend.py").write_text(block("example: mend.py", OPERATIONS))
+async def test_the_way_of_a_dead_letter_is_as_its_page_shows_it(shop, mongo, topics):
+    (shop / "mend.py").write_text(block("example: mend.py", LETTERS))
     worker = FaustWorker("shop", shop / "log", environment(shop), folder=shop)
     with worker, MongoClient(mongo.url, directConnection=True) as client:
         worker.until("Worker ready")
@@ -96,8 +96,8 @@ async def test_the_way_of_a_dead_letter_is_as_the_page_on_operations_shows_it(sh
         found = client.shop.orders.find_one({"_key": "o7"})
         worker.stop()
     assert (listed.returncode, replayed.returncode) == (1, 0), replayed.stderr
-    assert without_times(listed.stdout) == without_times(block("output: faust -A shop dlq list", OPERATIONS))
-    assert replayed.stdout == block("output: faust -A shop dlq replay --fix mend:fix --yes", OPERATIONS)
+    assert without_times(listed.stdout) == without_times(block("output: faust -A shop dlq list", LETTERS))
+    assert replayed.stdout == block("output: faust -A shop dlq replay --fix mend:fix --yes", LETTERS)
     assert (found["total"], found["email"]) == (12.5, "unknown")
 
 
