@@ -36,6 +36,8 @@ MAX_LEVELS = 100
 """MongoDB's own limit for nested objects and arrays; the document is the first level."""
 LEVEL_BYTES = 7
 """The least that a level takes: its type, the end of its name, its length, its end."""
+SCALARS = frozenset({str, int, float, bool, type(None)})
+"""Types that need no closer look: to ask of each value whether it is a Mapping takes ten times as long."""
 CONTAINERS = (dict, list, tuple, Mapping)
 INFINITIES = (b"\0\0\0\0\0\0\xf0\x7f", b"\0\0\0\0\0\0\xf0\xff")
 
@@ -74,7 +76,7 @@ def encode_document(
         raise DocumentError(f"MongoDB cannot store it: {error}") from error
     if len(body) + (ID_BYTES if _id is None else 0) > MAX_DOCUMENT_BYTES:
         raise DocumentError(f"the document takes {len(body)} bytes, more than MongoDB's 16 MiB")
-    if len(body) > MAX_LEVELS * LEVEL_BYTES and _nests_too_deep(document):
+    if _may_nest_too_deep(body) and _nests_too_deep(document):
         raise DocumentError(f"the document nests deeper than MongoDB's {MAX_LEVELS} levels")
     return body
 
@@ -96,6 +98,11 @@ def inserted_id(topic: str, n: int) -> dict[str, Any]:
     return {"t": topic, "p": n >> OFFSET_BITS, "o": n & ((1 << OFFSET_BITS) - 1)}
 
 
+def _may_nest_too_deep(body: bytes) -> bool:
+    """Whether it is long enough, and has enough bytes that could be the types of inner objects and arrays."""
+    return len(body) > MAX_LEVELS * LEVEL_BYTES and body.count(b"\3") + body.count(b"\4") >= MAX_LEVELS
+
+
 def _nests_too_deep(document: Mapping[str, Any]) -> bool:
     # A server need not refuse it alone: the whole command that holds it can be what it does not understand.
     layer: list[Any] = [document]
@@ -103,8 +110,8 @@ def _nests_too_deep(document: Mapping[str, Any]) -> bool:
         layer = [
             inner
             for outer in layer
-            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
-            if isinstance(inner, CONTAINERS)
+            for inner in (outer if isinstance(outer, list | tuple) else outer.values())
+            if type(inner) not in SCALARS and isinstance(inner, CONTAINERS)
         ]
         if not layer:
             return False
