@@ -37,7 +37,7 @@ def copy_tree(target: Path) -> None:
 
 
 def run(tree: Path, tests: Iterable[str]) -> tuple[int, str]:
-    """Run tests in a tree: pytest's exit code and the last line of its output."""
+    """Run tests in a tree: pytest's exit code, and the end of its output: what failed, and how many."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests],
         cwd=tree,
@@ -46,8 +46,9 @@ def run(tree: Path, tests: Iterable[str]) -> tuple[int, str]:
         text=True,
         check=False,
     )
-    lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or [""]
-    return done.returncode, lines[-1]
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    failures = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    return done.returncode, "\n".join([*failures, *lines[-1:]])
 
 
 def mutated(tree: Path, mutant: Mutant) -> tuple[int, str]:
