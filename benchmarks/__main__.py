@@ -18,8 +18,8 @@ from benchmarks.rebalance.report import draw
 from benchmarks.rebalance.session import measure_rebalance
 from benchmarks.report import machine, show, write_json
 from benchmarks.servers import MissingError, Progress, stack
-from benchmarks.session import WORKLOADS, Results, measure_memory, measure_speed
-from benchmarks.workload import Keys
+from benchmarks.session import Results, measure_memory, measure_speed
+from benchmarks.workload import WORKLOADS, Workload
 from prom_faust.exceptions import LocalStackError
 
 PLAIN_WIDTH = 110
@@ -37,7 +37,9 @@ NAMES = [contender.name for contender in CONTENDERS]
 @click.option(
     "--backlog", type=click.IntRange(1_000), default=1_000_000, show_default=True, help="For memory."
 )
-@click.option("--keys", type=click.Choice(WORKLOADS), multiple=True, help="Only this workload; repeatable.")
+@click.option(
+    "--workload", "workloads", type=click.Choice(WORKLOADS), multiple=True, help="Only this one; repeatable."
+)
 @click.option("--path", "paths", type=click.Choice(NAMES), multiple=True, help="Only this path; repeatable.")
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="Of the assignors' member ids and orders."
@@ -49,7 +51,7 @@ def main(  # noqa: C901 - one branch per benchmark
     records: int,
     rounds: int,
     backlog: int,
-    keys: Sequence[Keys],
+    workloads: Sequence[Workload],
     paths: Sequence[str],
     seed: int,
     plot: Path | None,
@@ -84,7 +86,7 @@ def main(  # noqa: C901 - one branch per benchmark
                         results,
                         records=records,
                         rounds=rounds,
-                        workloads=keys or WORKLOADS,
+                        workloads=workloads or WORKLOADS,
                         contenders=[found for found in CONTENDERS if not paths or found.name in paths],
                         progress=progress,
                     )

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pymongo import AsyncMongoClient, MongoClient
+from pymongo.collection import Collection
 
 from benchmarks.measurement import Measurement
 from benchmarks.servers import Stack
 from benchmarks.settings import RunSettings
-from benchmarks.workload import COLLECTION, Keys, distinct_keys, length_of, topic_of
-from prom_faust.sink.mongo import Collection
+from benchmarks.workload import COLLECTION, WORKLOADS, Workload, final, length_of, topic_of
+from prom_faust.sink.mongo import Collection as SinkCollection
 from prom_faust.sink.options import ChangelogOptions
 
 __all__ = ["CONTENDERS", "Contender", "RunError", "run_contender"]
@@ -28,6 +29,7 @@ POLL_SECONDS = 0.1
 INDEX_SECONDS = 20.0
 TAKE_SIZE = 500
 TAIL_LINES = 20
+BY_HAND: tuple[Workload, ...] = ("unique", "hot")
 
 
 class RunError(Exception):
@@ -44,13 +46,15 @@ class Contender:
         arguments: of the Python that runs it.
         records: how many of a run's records it handles: a slow path is measured on fewer.
         exact: whether it handles no record beyond these, so that the collection can be checked.
+        workloads: those it takes part in.
     """
 
     name: str
     title: str
     arguments: tuple[str, ...]
-    records: Callable[[Keys, int], int]
+    records: Callable[[Workload, int], int]
     exact: bool
+    workloads: tuple[Workload, ...] = WORKLOADS
 
 
 def _worker(app: str) -> tuple[str, ...]:
@@ -78,6 +82,7 @@ CONTENDERS = (
         # A last batch that is not full would wait for its time to run out.
         lambda _, count: max(count * 3 // 10 // TAKE_SIZE, 1) * TAKE_SIZE,
         False,
+        BY_HAND,
     ),
     Contender(
         "update_one",
@@ -85,19 +90,20 @@ CONTENDERS = (
         _worker("update_one"),
         lambda _, count: max(count // 20, 1),
         False,
+        BY_HAND,
     ),
 )
 
 
 def run_contender(
-    contender: Contender, stack: Stack, keys: Keys, count: int, *, name: str, limit: float
+    contender: Contender, stack: Stack, workload: Workload, count: int, *, name: str, limit: float
 ) -> Measurement:
     """Run one path on a fresh database and drop that afterwards.
 
     Args:
         contender: the path.
         stack: the servers; the workload's topic is filled.
-        keys: the workload.
+        workload: which one.
         count: the workload's records.
         name: a name that no other run has.
         limit: seconds after which the measurement ends with what is handled by then.
@@ -110,8 +116,8 @@ def run_contender(
         broker=stack.kafka.url,
         mongo=stack.mongo.url,
         mongo_pid=stack.mongo.pid or 0,
-        keys=keys,
-        records=contender.records(keys, count),
+        workload=workload,
+        records=contender.records(workload, count),
         limit=limit,
         report=stack.folder / f"{name}.json",
     )
@@ -120,7 +126,7 @@ def run_contender(
         try:
             measurement = _measure(contender, run, stack.folder)
             if contender.exact and measurement.records == run.records:
-                _check(contender, client[run.database][COLLECTION].count_documents({}), keys, run.records)
+                _check(contender, run, client[run.database][COLLECTION])
         finally:
             client.drop_database(run.database)
     return measurement
@@ -129,8 +135,8 @@ def run_contender(
 async def _make_indexes(run: RunSettings) -> None:
     """The sink's own indexes, for every path."""
     async with AsyncMongoClient[dict[str, Any]](run.mongo) as client:
-        options = ChangelogOptions(topic=topic_of(run.keys), collection=COLLECTION)
-        await Collection(client[run.database], options, deadline=INDEX_SECONDS).ensure_indexes()
+        options = ChangelogOptions(topic=topic_of(run.workload), collection=COLLECTION)
+        await SinkCollection(client[run.database], options, deadline=INDEX_SECONDS).ensure_indexes()
 
 
 def _measure(contender: Contender, run: RunSettings, folder: Path) -> Measurement:
@@ -172,7 +178,13 @@ def _tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
 
 
-def _check(contender: Contender, found: int, keys: Keys, count: int) -> None:
-    wanted = distinct_keys(keys, count)
-    if found != wanted:
-        raise RunError(f"{contender.title} left {found} documents, not {wanted}")
+def _check(contender: Contender, run: RunSettings, collection: Collection[dict[str, Any]]) -> None:
+    """Every document must be that of its key's last record; a marker of a deleted key is none."""
+    documents = collection.find({"_deleted": {"$exists": False}}, {"id": 1, "pid": 1})
+    found = [(document["id"], document["pid"]) for document in documents]
+    wanted = final(run.workload, run.records)
+    if sorted(found) != sorted(wanted.items()):
+        right = len(wanted.items() & set(found))
+        raise RunError(
+            f"{contender.title} left {len(found):,} documents, of which {right:,} are right, not {len(wanted):,}"
+        )

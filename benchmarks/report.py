@@ -22,15 +22,20 @@ from benchmarks.measurement import Measurement
 from benchmarks.rebalance.report import EXPLANATION as REBALANCE_EXPLANATION
 from benchmarks.rebalance.report import rebalance_json, rebalance_tables, rebalance_verdicts
 from benchmarks.servers import CRATE, VERSION
-from benchmarks.session import WORKLOADS, Results
+from benchmarks.session import Results
 from benchmarks.verdict import Verdict
-from benchmarks.workload import HOT_KEYS, Keys
+from benchmarks.workload import HOT_KEYS, TOMBSTONE_EVERY, WORKLOADS, Workload
 
 __all__ = ["machine", "show", "write_json"]
 
 MEGABYTE = 1_000_000
 MEMORY_TARGET = 300.0
-TITLES: dict[Keys, str] = {"unique": "unique keys", "hot": f"{HOT_KEYS:,} hot keys"}
+TITLES: dict[Workload, str] = {
+    "unique": "unique keys",
+    "hot": f"{HOT_KEYS:,} hot keys",
+    "large": "unique keys, 2 KB documents",
+    "tombstones": f"unique keys, {100 // TOMBSTONE_EVERY} % tombstones",
+}
 DISTRIBUTIONS = (
     *("prom-faust", "faust-streaming", "aiokafka", "pymongo", "motor", "orjson", "pydantic", "jsonschema-rs"),
     PACKAGE,
@@ -41,14 +46,14 @@ DISTRIBUTIONS = (
 class Target:
     """The sink beside another contender: at least so many times as fast, in the same round."""
 
-    keys: Keys
+    workload: Workload
     beside: str
     least: float
 
     @property
     def title(self) -> str:
         """For people."""
-        return f"{TITLES[self.keys]}: sink / {self.beside}"
+        return f"{TITLES[self.workload]}: sink / {self.beside}"
 
 
 TARGETS = (
@@ -62,8 +67,8 @@ def verdicts(results: Results) -> list[Verdict]:
     """Every target of which something was measured."""
     found: list[Verdict] = []
     for target in TARGETS:
-        sink = results.speed.get((target.keys, "sink"), [])
-        other = results.speed.get((target.keys, target.beside), [])
+        sink = results.speed.get((target.workload, "sink"), [])
+        other = results.speed.get((target.workload, target.beside), [])
         # Only runs of one round saw the same machine.
         ratios = [ours.rate / theirs.rate for ours, theirs in zip(sink, other, strict=False)]
         if ratios:
@@ -118,9 +123,9 @@ def _processor() -> str:
 
 def show(console: Console, results: Results, facts: dict[str, Any]) -> None:
     """Print everything."""
-    for keys in WORKLOADS:
-        if any(measured == keys for measured, _ in results.speed):
-            console.print(_speed_table(keys, results))
+    for workload in WORKLOADS:
+        if any(measured == workload for measured, _ in results.speed):
+            console.print(_speed_table(workload, results))
     if results.memory is not None:
         _show_memory(console, results.memory, results.backlog)
     for table in (
@@ -158,14 +163,14 @@ def _explain_codec(console: Console) -> None:
     )
 
 
-def _speed_table(keys: Keys, results: Results) -> Table:
-    rounds = max(len(runs) for (measured, _), runs in results.speed.items() if measured == keys)
-    table = Table(title=f"{TITLES[keys]}: records/s, rounds: {rounds}", title_justify="left")
+def _speed_table(workload: Workload, results: Results) -> Table:
+    rounds = max(len(runs) for (measured, _), runs in results.speed.items() if measured == workload)
+    table = Table(title=f"{TITLES[workload]}: records/s, rounds: {rounds}", title_justify="left")
     table.add_column("path", no_wrap=True)
     for heading in ("records", "median", "min..max", "CPU s", "server CPU s", "peak MB"):
         table.add_column(heading, justify="right", no_wrap=True)
     for contender in CONTENDERS:
-        runs = results.speed.get((keys, contender.name))
+        runs = results.speed.get((workload, contender.name))
         if runs:
             rates = [run.rate for run in runs]
             table.add_row(
@@ -214,8 +219,8 @@ def write_json(path: Path, results: Results, facts: dict[str, Any]) -> None:
     content = {
         "machine": facts,
         "speed": {
-            f"{keys} {name}": [{"rate": run.rate, **run.model_dump()} for run in runs]
-            for (keys, name), runs in results.speed.items()
+            f"{workload} {name}": [{"rate": run.rate, **run.model_dump()} for run in runs]
+            for (workload, name), runs in results.speed.items()
         },
         "memory": results.memory and {"backlog": results.backlog, **results.memory.model_dump()},
         "codec": {

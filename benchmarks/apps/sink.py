@@ -6,7 +6,7 @@ from prom_faust.app import install
 
 app, stopwatch, run = measured_app()
 prom = install(app, mongo_url=f"{run.mongo}/{run.database}")
-processes = prom.topic(topic_of(run.keys), partitions=PARTITIONS, compacted=True)
+processes = prom.topic(topic_of(run.workload), partitions=PARTITIONS, compacted=True)
 projection = prom.materialize(processes, collection=COLLECTION, key="id")
 
 
