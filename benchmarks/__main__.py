@@ -13,10 +13,11 @@ from rich.console import Console
 from benchmarks.assignment.session import measure_assignment
 from benchmarks.codec.path import WrongResultError
 from benchmarks.codec.session import measure_codec
-from benchmarks.contenders import CONTENDERS, RunError
+from benchmarks.contenders import CONTENDERS
 from benchmarks.rebalance.report import draw
 from benchmarks.rebalance.session import measure_rebalance
 from benchmarks.report import machine, show, write_json
+from benchmarks.runs import RunError
 from benchmarks.servers import MissingError, Progress, stack
 from benchmarks.session import Results, measure_memory, measure_speed
 from benchmarks.workload import WORKLOADS, Workload

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from benchmarks.assignment.session import Row
 from benchmarks.codec.session import Rows
-from benchmarks.contenders import CONTENDERS, Contender, run_contender
+from benchmarks.contenders import CONTENDERS, Contender
 from benchmarks.measurement import Measurement
 from benchmarks.rebalance.session import RebalanceResults
+from benchmarks.runs import run_contender
 from benchmarks.servers import Progress, Stack
 from benchmarks.topics import fill
 from benchmarks.workload import Workload, length_of
@@ -63,6 +64,8 @@ def measure_speed(
         contenders: which.
         progress: told what is running.
     """
+    for contender in contenders:
+        contender.prepare(progress)
     for workload in workloads:
         progress(f"writing {length_of(workload, records):,} records to Kafka: {workload}")
         asyncio.run(fill(stack.kafka.url, workload, length_of(workload, records)))

@@ -39,6 +39,11 @@ class RunSettings(BaseSettings):
         """The run's database."""
         return self.name
 
+    @property
+    def bootstrap(self) -> str:
+        """The broker as ``host:port``."""
+        return self.broker.removeprefix("kafka://")
+
     def environment(self) -> dict[str, str]:
         """The variables that give another process the same settings."""
         return {f"PROM_BENCH_{name.upper()}": str(value) for name, value in self.model_dump().items()}
