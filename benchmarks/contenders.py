@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.connector import connector_command, prepare_connector
+from benchmarks.quix import prepare_quix, quix_command
 from benchmarks.servers import Progress
 from benchmarks.settings import RunSettings
 from benchmarks.workload import WORKLOADS, Workload, length_of
@@ -80,6 +81,17 @@ CONTENDERS = (
         key="id",
         outside=True,
         prepare=prepare_connector,
+    ),
+    Contender(
+        name="quix",
+        title="Quix Streams sink",
+        command=quix_command,
+        records=length_of,
+        # It deletes nothing.
+        workloads=("unique", "hot", "large"),
+        key="id",
+        outside=True,
+        prepare=prepare_quix,
     ),
     Contender(
         name="take",
