@@ -73,6 +73,12 @@ CONTENDERS = (
     ),
     Contender(name="sink", title="prom_faust sink", command=_worker("sink"), records=length_of),
     Contender(
+        name="plain",
+        title="prom_faust sink, no schema",
+        command=_worker("plain_sink"),
+        records=length_of,
+    ),
+    Contender(
         name="connector",
         title="mongo-kafka connector",
         command=connector_command,
