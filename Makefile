@@ -11,7 +11,7 @@ BENCH_STAMP := $(VENV)/.made-for-bench
 help:
 	@echo "make demo    a live MongoDB view of this machine's processes (DURATION=30 ends by itself)"
 	@echo "make test    everything, on a real Kafka broker and a real MongoDB-wire server"
-	@echo "make bench   the sink beside its ceiling and plain Faust agents, the codec beside Faust's"
+	@echo "make bench   the sink beside its ceiling, MongoDB's connector and Quix Streams, the codec beside Faust's"
 	@echo "make check   lint and types"
 
 $(STAMP): pyproject.toml
