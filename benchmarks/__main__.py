@@ -23,7 +23,7 @@ from benchmarks.session import Results, measure_memory, measure_speed
 from benchmarks.workload import WORKLOADS, Workload
 from prom_faust.exceptions import LocalStackError
 
-PLAIN_WIDTH = 110
+PLAIN_WIDTH = 130
 NAMES = [contender.name for contender in CONTENDERS]
 
 

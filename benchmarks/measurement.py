@@ -26,13 +26,15 @@ class Measurement(BaseModel, frozen=True):
         seconds: from the first in hand to the last effect.
         cpu_seconds: that the process took meanwhile.
         server_cpu_seconds: that the MongoDB server took meanwhile.
-        peak_rss: the process's largest resident memory from its start on, in bytes.
+        rss: the process's resident memory at the end, in bytes.
+        peak_rss: the largest from its start on, in bytes.
     """
 
     records: int
     seconds: float
     cpu_seconds: float
     server_cpu_seconds: float
+    rss: int
     peak_rss: int
 
     @property
@@ -86,13 +88,17 @@ class Meter:
             seconds=seconds,
             cpu_seconds=_cpu(self.pid) - self._cpu,
             server_cpu_seconds=_cpu(self.server_pid) - self._server_cpu,
+            rss=self._rss(),
             peak_rss=self._peak(),
         )
 
     def sample(self) -> None:
         """Look at the memory, where the system does not keep its peak itself."""
         if not PROC.exists():
-            self._sampled = max(self._sampled, psutil.Process(self.pid).memory_info().rss)
+            self._sampled = max(self._sampled, self._rss())
+
+    def _rss(self) -> int:
+        return int(psutil.Process(self.pid).memory_info().rss)
 
     def _peak(self) -> int:
         # Linux's ru_maxrss is no use here: it counts the parent's memory from before exec.

@@ -23,12 +23,13 @@ TITLES: dict[Workload, str] = {
 }
 EXPLANATION = (
     "records/s: from the first record in hand to the acknowledgement of the last one's effect; process start is not "
-    "in it. The connector and Quix Streams are measured from outside, from the first document to the complete "
-    "collection. / ceiling, / conn.: median of the rounds' ratios. CPU s: of the process, and of the MongoDB server, "
-    "per million records, meanwhile. peak MB: resident, from the process's start on. Client, server and broker share "
-    "the cores. All but the ceiling commit to Kafka. Guarded are the writes of the sink and of the ceiling. The sink "
-    "checks every record against its topic's schema, unless it says no schema; the others do not: the connector has "
-    "no check for JSON without a schema. Quix Streams deletes nothing, so it is not measured with tombstones."
+    "in it. The connector and Quix Streams are measured from outside, from the first documents, which do not count, "
+    "to the complete collection. / ceiling, / conn.: median of the rounds' ratios. CPU s: of the process, and of the "
+    "MongoDB server, per million records, meanwhile. MB: resident at the end, and at most from the process's start "
+    "on. Client, server and broker share the cores. All but the ceiling commit to Kafka. Guarded are the writes of "
+    "the sink and of the ceiling. The sink checks every record against its topic's schema, unless it says no schema; "
+    "the others do not: the connector has no check for JSON without a schema. Quix Streams deletes nothing, so it is "
+    "not measured with tombstones."
 )
 
 Speed = Mapping[tuple[Workload, str], Sequence[Measurement]]
@@ -72,7 +73,8 @@ class Line:
         to_connector: times the connector's, likewise.
         cpu: CPU seconds per million records.
         server_cpu: those of the MongoDB server.
-        megabytes: the largest resident memory.
+        megabytes: resident at the end.
+        peak_megabytes: resident at most, from the process's start on.
     """
 
     title: str
@@ -85,6 +87,7 @@ class Line:
     cpu: float
     server_cpu: float
     megabytes: float
+    peak_megabytes: float
 
     def cells(self) -> Iterator[str]:
         """As the table shows them."""
@@ -95,10 +98,12 @@ class Line:
             f"{self.lowest:,.0f}..{self.highest:,.0f}",
         )
         yield from ("" if ratio is None else f"{ratio:.2f}" for ratio in (self.to_ceiling, self.to_connector))
-        yield from (f"{number:,.0f}" for number in (self.cpu, self.server_cpu, self.megabytes))
+        yield from (
+            f"{number:,.0f}" for number in (self.cpu, self.server_cpu, self.megabytes, self.peak_megabytes)
+        )
 
 
-HEADINGS = ("records", "records/s", "min..max", "/ ceiling", "/ conn.", "CPU s", "server", "peak MB")
+HEADINGS = ("records", "records/s", "min..max", "/ ceiling", "/ conn.", "CPU s", "server", "MB", "peak")
 
 
 def ratios(speed: Speed, workload: Workload, name: str, beside: str) -> list[float]:
@@ -165,7 +170,8 @@ def _line(speed: Speed, workload: Workload, name: str) -> Line:
         to_connector=_median(ratios(speed, workload, name, "connector")),
         cpu=median(run.cpu_per_million for run in runs),
         server_cpu=median(run.server_cpu_per_million for run in runs),
-        megabytes=median(run.peak_rss for run in runs) / MEGABYTE,
+        megabytes=median(run.rss for run in runs) / MEGABYTE,
+        peak_megabytes=median(run.peak_rss for run in runs) / MEGABYTE,
     )
 
 

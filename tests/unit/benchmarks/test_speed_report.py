@@ -7,7 +7,12 @@ from benchmarks.speed_report import speed_json, speed_tables, speed_verdicts
 def rounds(*rates):
     return [
         Measurement(
-            records=1_000, seconds=1_000 / rate, cpu_seconds=0.02, server_cpu_seconds=0.1, peak_rss=50_000_000
+            records=1_000,
+            seconds=1_000 / rate,
+            cpu_seconds=0.02,
+            server_cpu_seconds=0.1,
+            rss=50_000_000,
+            peak_rss=70_000_000,
         )
         for rate in rates
     ]
@@ -32,6 +37,7 @@ def test_a_line_holds_medians_and_ratios_to_ceiling_and_connector():
     assert (round(line["rate"]), round(line["lowest"]), round(line["highest"])) == (200, 100, 300)
     assert (line["to_ceiling"], round(line["to_connector"], 3)) == (None, 2.0)
     assert (round(line["cpu"]), round(line["server_cpu"]), line["megabytes"]) == (20, 100, 50)
+    assert line["peak_megabytes"] == 70
     assert len(line["runs"]) == 3
 
 
