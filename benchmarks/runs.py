@@ -97,7 +97,7 @@ def _measure(contender: Contender, run: RunSettings, collection: Collection[dict
             if process.poll() is not None:
                 raise RunError(f"{contender.title} ended with exit code {process.returncode}\n{_tail(log)}")
             if time.monotonic() > deadline:
-                raise RunError(f"{contender.title} did not report in time\n{_tail(log)}")
+                raise RunError(f"{contender.title} was not done in time\n{_tail(log)}")
             time.sleep(POLL_SECONDS)
         return measurement
 
