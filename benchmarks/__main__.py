@@ -13,16 +13,17 @@ from rich.console import Console
 from benchmarks.assignment.session import measure_assignment
 from benchmarks.codec.path import WrongResultError
 from benchmarks.codec.session import measure_codec
-from benchmarks.contenders import CONTENDERS, RunError
+from benchmarks.contenders import CONTENDERS
 from benchmarks.rebalance.report import draw
 from benchmarks.rebalance.session import measure_rebalance
 from benchmarks.report import machine, show, write_json
+from benchmarks.runs import RunError
 from benchmarks.servers import MissingError, Progress, stack
-from benchmarks.session import WORKLOADS, Results, measure_memory, measure_speed
-from benchmarks.workload import Keys
+from benchmarks.session import Results, measure_memory, measure_speed
+from benchmarks.workload import WORKLOADS, Workload
 from prom_faust.exceptions import LocalStackError
 
-PLAIN_WIDTH = 110
+PLAIN_WIDTH = 130
 NAMES = [contender.name for contender in CONTENDERS]
 
 
@@ -37,7 +38,9 @@ NAMES = [contender.name for contender in CONTENDERS]
 @click.option(
     "--backlog", type=click.IntRange(1_000), default=1_000_000, show_default=True, help="For memory."
 )
-@click.option("--keys", type=click.Choice(WORKLOADS), multiple=True, help="Only this workload; repeatable.")
+@click.option(
+    "--workload", "workloads", type=click.Choice(WORKLOADS), multiple=True, help="Only this one; repeatable."
+)
 @click.option("--path", "paths", type=click.Choice(NAMES), multiple=True, help="Only this path; repeatable.")
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="Of the assignors' member ids and orders."
@@ -49,7 +52,7 @@ def main(  # noqa: C901 - one branch per benchmark
     records: int,
     rounds: int,
     backlog: int,
-    keys: Sequence[Keys],
+    workloads: Sequence[Workload],
     paths: Sequence[str],
     seed: int,
     plot: Path | None,
@@ -84,7 +87,7 @@ def main(  # noqa: C901 - one branch per benchmark
                         results,
                         records=records,
                         rounds=rounds,
-                        workloads=keys or WORKLOADS,
+                        workloads=workloads or WORKLOADS,
                         contenders=[found for found in CONTENDERS if not paths or found.name in paths],
                         progress=progress,
                     )

@@ -17,9 +17,10 @@ from pymongo.write_concern import WriteConcern
 
 from benchmarks.measurement import Measurement, Meter
 from benchmarks.settings import RunSettings
-from benchmarks.workload import COLLECTION, Keys, records, topic_of
+from benchmarks.workload import COLLECTION, FIRST_MILLISECOND, Workload, records, topic_of
 from prom_faust.sink.decode import Decoder, decoder
-from prom_faust.sink.document import document_of
+from prom_faust.sink.document import document_of, marker_of
+from prom_faust.sink.event import Change
 from prom_faust.sink.faust import CONCURRENCY
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.plan import guard
@@ -31,16 +32,20 @@ STALE = 11000
 Operations = Sequence[ReplaceOne[Any]]
 
 
-def prepare(keys: Keys, count: int, decode: Decoder) -> list[list[ReplaceOne[Any]]]:
+def prepare(workload: Workload, count: int, decode: Decoder) -> list[list[ReplaceOne[Any]]]:
     """The operations of each writer; a key belongs to one of them, so that none is overtaken."""
     writers: list[list[ReplaceOne[Any]]] = [[] for _ in range(IN_FLIGHT)]
-    for record in records(keys, count):
-        change = decode(record)
-        operation: ReplaceOne[Any] = ReplaceOne(
-            guard(change, None, versioned=False), document_of(change), upsert=True
-        )
-        writers[record.partition % IN_FLIGHT].append(operation)
+    for record in records(workload, count):
+        writers[record.partition % IN_FLIGHT].append(_operation(decode(record)))
     return writers
+
+
+def _operation(change: Change) -> ReplaceOne[Any]:
+    older = guard(change, None, versioned=False)
+    if change.deletes:
+        marker = marker_of(change, deleted_at=FIRST_MILLISECOND, version=None, inherits=False)
+        return ReplaceOne(older, marker, upsert=True)
+    return ReplaceOne(older, document_of(change), upsert=True)
 
 
 async def write(collection: Any, operations: Operations, size: int) -> None:
@@ -56,8 +61,8 @@ async def write(collection: Any, operations: Operations, size: int) -> None:
 
 async def measure(run: RunSettings) -> Measurement:
     """Prepare, then write against the clock."""
-    options = ChangelogOptions(topic=topic_of(run.keys), collection=COLLECTION, key_of="id")
-    writers = prepare(run.keys, run.records, decoder(options))
+    options = ChangelogOptions(topic=topic_of(run.workload), collection=COLLECTION, key_of="id")
+    writers = prepare(run.workload, run.records, decoder(options))
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(run.mongo)
     collection = client[run.database].get_collection(COLLECTION, write_concern=WriteConcern("majority"))
     await client.admin.command("ping")

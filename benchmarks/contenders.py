@@ -1,61 +1,59 @@
-"""The measured paths, each a process of its own, and how one of them is run."""
+"""The measured paths, each a process of its own."""
 
-import asyncio
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from pymongo import AsyncMongoClient, MongoClient
-
-from benchmarks.measurement import Measurement
-from benchmarks.servers import Stack
+from benchmarks.connector import connector_command, prepare_connector
+from benchmarks.quix import prepare_quix, quix_command
+from benchmarks.servers import Progress
 from benchmarks.settings import RunSettings
-from benchmarks.workload import COLLECTION, Keys, distinct_keys, length_of, topic_of
-from prom_faust.sink.mongo import Collection
-from prom_faust.sink.options import ChangelogOptions
+from benchmarks.workload import WORKLOADS, Workload, length_of
 
-__all__ = ["CONTENDERS", "Contender", "RunError", "run_contender"]
+__all__ = ["CONTENDERS", "Contender"]
 
-ROOT = Path(__file__).parents[1]
-START_SECONDS = 90.0
-POLL_SECONDS = 0.1
-INDEX_SECONDS = 20.0
 TAKE_SIZE = 500
-TAIL_LINES = 20
+BY_HAND: tuple[Workload, ...] = ("unique", "hot")
 
 
-class RunError(Exception):
-    """A path failed or left a wrong collection, so there is nothing to measure."""
+def _nothing(_: Progress) -> None:
+    """What is there with the benchmark itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
     """One path.
 
     Attributes:
         name: short, for options and files.
         title: for people.
-        arguments: of the Python that runs it.
+        command: makes the command of a run.
         records: how many of a run's records it handles: a slow path is measured on fewer.
         exact: whether it handles no record beyond these, so that the collection can be checked.
+        workloads: those it takes part in.
+        key: the field of the unique index that its documents are found by.
+        outside: whether it has no stopwatch within.
+        prepare: fetches what it needs.
     """
 
     name: str
     title: str
-    arguments: tuple[str, ...]
-    records: Callable[[Keys, int], int]
-    exact: bool
+    command: Callable[[RunSettings], Sequence[str]]
+    records: Callable[[Workload, int], int]
+    exact: bool = True
+    workloads: tuple[Workload, ...] = WORKLOADS
+    key: str = "_key"
+    outside: bool = False
+    prepare: Callable[[Progress], object] = _nothing
 
 
-def _worker(app: str) -> tuple[str, ...]:
+def _python(*arguments: str) -> Callable[[RunSettings], Sequence[str]]:
+    return lambda _: [sys.executable, *arguments]
+
+
+def _worker(app: str) -> Callable[[RunSettings], Sequence[str]]:
     # With "warn", the default, Faust draws a spinner, and for that leaves every library's debug messages on.
-    return (
+    return _python(
         "-m",
         "faust",
         "-A",
@@ -68,111 +66,54 @@ def _worker(app: str) -> tuple[str, ...]:
 
 CONTENDERS = (
     Contender(
-        "ceiling", "ceiling: bulk from memory", ("-m", "benchmarks.ceiling"), lambda _, count: count, True
+        name="ceiling",
+        title="ceiling: bulk from memory",
+        command=_python("-m", "benchmarks.ceiling"),
+        records=lambda _, count: count,
     ),
-    Contender("sink", "prom_faust sink", _worker("sink"), length_of, True),
+    Contender(name="sink", title="prom_faust sink", command=_worker("sink"), records=length_of),
     Contender(
-        "take",
-        f"Faust agent, take({TAKE_SIZE}) + bulk",
-        _worker("take"),
+        name="plain",
+        title="prom_faust sink, no schema",
+        command=_worker("plain_sink"),
+        records=length_of,
+    ),
+    Contender(
+        name="connector",
+        title="mongo-kafka connector",
+        command=connector_command,
+        # From outside only the end of the topic can be seen.
+        records=length_of,
+        key="id",
+        outside=True,
+        prepare=prepare_connector,
+    ),
+    Contender(
+        name="quix",
+        title="Quix Streams sink",
+        command=quix_command,
+        records=length_of,
+        # It deletes nothing.
+        workloads=("unique", "hot", "large"),
+        key="id",
+        outside=True,
+        prepare=prepare_quix,
+    ),
+    Contender(
+        name="take",
+        title=f"Faust agent, take({TAKE_SIZE}) + bulk",
+        command=_worker("take"),
         # A last batch that is not full would wait for its time to run out.
-        lambda _, count: max(count * 3 // 10 // TAKE_SIZE, 1) * TAKE_SIZE,
-        False,
+        records=lambda _, count: max(count * 3 // 10 // TAKE_SIZE, 1) * TAKE_SIZE,
+        exact=False,
+        workloads=BY_HAND,
     ),
     Contender(
-        "update_one",
-        "Faust agent, motor update_one",
-        _worker("update_one"),
-        lambda _, count: max(count // 20, 1),
-        False,
+        name="update_one",
+        title="Faust agent, motor update_one",
+        command=_worker("update_one"),
+        records=lambda _, count: max(count // 20, 1),
+        exact=False,
+        workloads=BY_HAND,
     ),
 )
-
-
-def run_contender(
-    contender: Contender, stack: Stack, keys: Keys, count: int, *, name: str, limit: float
-) -> Measurement:
-    """Run one path on a fresh database and drop that afterwards.
-
-    Args:
-        contender: the path.
-        stack: the servers; the workload's topic is filled.
-        keys: the workload.
-        count: the workload's records.
-        name: a name that no other run has.
-        limit: seconds after which the measurement ends with what is handled by then.
-
-    Raises:
-        RunError: the path ended, hung, or left a wrong collection.
-    """
-    run = RunSettings(
-        name=name,
-        broker=stack.kafka.url,
-        mongo=stack.mongo.url,
-        mongo_pid=stack.mongo.pid or 0,
-        keys=keys,
-        records=contender.records(keys, count),
-        limit=limit,
-        report=stack.folder / f"{name}.json",
-    )
-    with MongoClient[dict[str, Any]](run.mongo) as client:
-        asyncio.run(_make_indexes(run))
-        try:
-            measurement = _measure(contender, run, stack.folder)
-            if contender.exact and measurement.records == run.records:
-                _check(contender, client[run.database][COLLECTION].count_documents({}), keys, run.records)
-        finally:
-            client.drop_database(run.database)
-    return measurement
-
-
-async def _make_indexes(run: RunSettings) -> None:
-    """The sink's own indexes, for every path."""
-    async with AsyncMongoClient[dict[str, Any]](run.mongo) as client:
-        options = ChangelogOptions(topic=topic_of(run.keys), collection=COLLECTION)
-        await Collection(client[run.database], options, deadline=INDEX_SECONDS).ensure_indexes()
-
-
-def _measure(contender: Contender, run: RunSettings, folder: Path) -> Measurement:
-    log = folder / f"{run.name}.log"
-    with _process(contender, run, log) as process:
-        deadline = time.monotonic() + START_SECONDS + run.limit
-        while not run.report.exists():
-            if process.poll() is not None:
-                raise RunError(f"{contender.title} ended with exit code {process.returncode}\n{_tail(log)}")
-            if time.monotonic() > deadline:
-                raise RunError(f"{contender.title} did not report in time\n{_tail(log)}")
-            time.sleep(POLL_SECONDS)
-        return Measurement.model_validate_json(run.report.read_bytes())
-
-
-@contextmanager
-def _process(contender: Contender, run: RunSettings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = os.environ | run.environment()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, *contender.arguments],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        # It has reported, and its group and database are never used again: a graceful stop gains nothing.
-        process.kill()
-        process.wait()
-
-
-def _tail(log: Path) -> str:
-    """The last lines of a log that is about to be removed."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
-
-
-def _check(contender: Contender, found: int, keys: Keys, count: int) -> None:
-    wanted = distinct_keys(keys, count)
-    if found != wanted:
-        raise RunError(f"{contender.title} left {found} documents, not {wanted}")

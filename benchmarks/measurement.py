@@ -1,10 +1,11 @@
-"""What one run of one path is measured by; the same definition and the same code for every path.
+"""What one run of one path is measured by: one definition, which ``onlooker`` comes near to from outside.
 
 The clock starts when the first record is in the process's hands (read from Kafka, or, for the ceiling, about
 to be handed to the driver) and stops when MongoDB has acknowledged the effect of the last one. Process start,
 connections and the joining of the consumer group lie before it, the last commit to Kafka behind it.
 """
 
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 
 __all__ = ["Measurement", "Meter"]
 
-STATUS = Path("/proc/self/status")
+PROC = Path("/proc")
 
 
 class Measurement(BaseModel, frozen=True):
@@ -23,15 +24,17 @@ class Measurement(BaseModel, frozen=True):
     Attributes:
         records: how many were handled.
         seconds: from the first in hand to the last effect.
-        cpu_seconds: that this process took meanwhile.
+        cpu_seconds: that the process took meanwhile.
         server_cpu_seconds: that the MongoDB server took meanwhile.
-        peak_rss: the process's largest resident memory from its start on, in bytes.
+        rss: the process's resident memory at the end, in bytes.
+        peak_rss: the largest from its start on, in bytes.
     """
 
     records: int
     seconds: float
     cpu_seconds: float
     server_cpu_seconds: float
+    rss: int
     peak_rss: int
 
     @property
@@ -41,7 +44,7 @@ class Measurement(BaseModel, frozen=True):
 
     @property
     def cpu_per_million(self) -> float:
-        """CPU seconds of this process per million records."""
+        """CPU seconds of the process per million records."""
         return self.cpu_seconds / self.records * 1e6
 
     @property
@@ -52,15 +55,16 @@ class Measurement(BaseModel, frozen=True):
 
 @dataclass
 class Meter:
-    """Measures the process that it lives in.
+    """Measures a process.
 
     Args:
         server_pid: process id of the MongoDB server.
+        pid: of the measured process; by default that which the meter lives in.
     """
 
     server_pid: int
+    pid: int = field(default_factory=os.getpid)
     started: float | None = None
-    _own: psutil.Process = field(default_factory=psutil.Process)
     _cpu: float = 0.0
     _server_cpu: float = 0.0
     _sampled: int = 0
@@ -72,8 +76,8 @@ class Meter:
 
     def start(self) -> None:
         """The first record is in hand."""
-        self._server_cpu = _cpu(psutil.Process(self.server_pid))
-        self._cpu = time.process_time()
+        self._server_cpu = _cpu(self.server_pid)
+        self._cpu = _cpu(self.pid)
         self.started = time.perf_counter()
 
     def stop(self, records: int) -> Measurement:
@@ -82,26 +86,32 @@ class Meter:
         return Measurement(
             records=records,
             seconds=seconds,
-            cpu_seconds=time.process_time() - self._cpu,
-            server_cpu_seconds=_cpu(psutil.Process(self.server_pid)) - self._server_cpu,
+            cpu_seconds=_cpu(self.pid) - self._cpu,
+            server_cpu_seconds=_cpu(self.server_pid) - self._server_cpu,
+            rss=self._rss(),
             peak_rss=self._peak(),
         )
 
     def sample(self) -> None:
         """Look at the memory, where the system does not keep its peak itself."""
-        if not STATUS.exists():
-            self._sampled = max(self._sampled, self._own.memory_info().rss)
+        if not PROC.exists():
+            self._sampled = max(self._sampled, self._rss())
+
+    def _rss(self) -> int:
+        return int(psutil.Process(self.pid).memory_info().rss)
 
     def _peak(self) -> int:
         # Linux's ru_maxrss is no use here: it counts the parent's memory from before exec.
-        if STATUS.exists():
-            for line in STATUS.read_text().splitlines():
+        status = PROC / str(self.pid) / "status"
+        if status.exists():
+            for line in status.read_text().splitlines():
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024
         self.sample()
-        return max(self._sampled, self._own.memory_info().rss)
+        return self._sampled
 
 
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
+def _cpu(pid: int) -> float:
+    """CPU seconds of a process and all its threads, user and system; the system counts in hundredths."""
+    times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)

@@ -2,8 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -17,74 +16,45 @@ from rich.table import Table
 from benchmarks.assignment.report import EXPLANATION, assignment_json, assignment_tables, assignment_verdicts
 from benchmarks.codec.peer import PACKAGE
 from benchmarks.codec.report import codec_tables, codec_verdicts
-from benchmarks.contenders import CONTENDERS
+from benchmarks.connector import CONNECTOR_VERSION
 from benchmarks.measurement import Measurement
+from benchmarks.quix import QUIX_VERSION
 from benchmarks.rebalance.report import EXPLANATION as REBALANCE_EXPLANATION
 from benchmarks.rebalance.report import rebalance_json, rebalance_tables, rebalance_verdicts
 from benchmarks.servers import CRATE, VERSION
-from benchmarks.session import WORKLOADS, Results
+from benchmarks.session import Results
+from benchmarks.speed_report import EXPLANATION as SPEED_EXPLANATION
+from benchmarks.speed_report import MEGABYTE, speed_json, speed_tables, speed_verdicts
 from benchmarks.verdict import Verdict
-from benchmarks.workload import HOT_KEYS, Keys
+from prom_faust.local.jars import KAFKA_VERSION
 
 __all__ = ["machine", "show", "write_json"]
 
-MEGABYTE = 1_000_000
 MEMORY_TARGET = 300.0
-TITLES: dict[Keys, str] = {"unique": "unique keys", "hot": f"{HOT_KEYS:,} hot keys"}
 DISTRIBUTIONS = (
     *("prom-faust", "faust-streaming", "aiokafka", "pymongo", "motor", "orjson", "pydantic", "jsonschema-rs"),
     PACKAGE,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The sink beside another contender: at least so many times as fast, in the same round."""
-
-    keys: Keys
-    beside: str
-    least: float
-
-    @property
-    def title(self) -> str:
-        """For people."""
-        return f"{TITLES[self.keys]}: sink / {self.beside}"
-
-
-TARGETS = (
-    Target("unique", "ceiling", 0.9),
-    Target("hot", "ceiling", 5.0),
-    Target("unique", "update_one", 5.0),
-)
-
-
 def verdicts(results: Results) -> list[Verdict]:
     """Every target of which something was measured."""
-    found: list[Verdict] = []
-    for target in TARGETS:
-        sink = results.speed.get((target.keys, "sink"), [])
-        other = results.speed.get((target.keys, target.beside), [])
-        # Only runs of one round saw the same machine.
-        ratios = [ours.rate / theirs.rate for ours, theirs in zip(sink, other, strict=False)]
-        if ratios:
-            met = median(ratios) >= target.least
-            found.append(Verdict(target.title, f">= {target.least:g}", ratios, met))
-    if results.memory is not None:
-        peak = results.memory.peak_rss / MEGABYTE
-        found.append(
-            Verdict(
-                f"resident memory, backlog of {results.backlog:,} records, MB",
-                f"< {MEMORY_TARGET:g}",
-                [peak],
-                peak < MEMORY_TARGET,
-            )
-        )
     return [
-        *found,
+        *speed_verdicts(results.speed),
+        *memory_verdicts(results),
         *codec_verdicts(results.codec),
         *assignment_verdicts(results.assignment),
         *rebalance_verdicts(results.rebalance),
     ]
+
+
+def memory_verdicts(results: Results) -> list[Verdict]:
+    """The sink's memory over a backlog."""
+    if results.memory is None:
+        return []
+    peak = results.memory.peak_rss / MEGABYTE
+    title = f"resident memory, backlog of {results.backlog:,} records, MB"
+    return [Verdict(title, f"< {MEMORY_TARGET:g}", [peak], peak < MEMORY_TARGET)]
 
 
 def machine() -> dict[str, Any]:
@@ -98,6 +68,9 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         **dict(_versions(DISTRIBUTIONS)),
         CRATE: VERSION,
+        "kafka": KAFKA_VERSION,
+        "mongo-kafka-connect": CONNECTOR_VERSION,
+        "quixstreams": QUIX_VERSION,
     }
 
 
@@ -118,9 +91,8 @@ def _processor() -> str:
 
 def show(console: Console, results: Results, facts: dict[str, Any]) -> None:
     """Print everything."""
-    for keys in WORKLOADS:
-        if any(measured == keys for measured, _ in results.speed):
-            console.print(_speed_table(keys, results))
+    for table in speed_tables(results.speed):
+        console.print(table)
     if results.memory is not None:
         _show_memory(console, results.memory, results.backlog)
     for table in (
@@ -129,9 +101,10 @@ def show(console: Console, results: Results, facts: dict[str, Any]) -> None:
         *rebalance_tables(results.rebalance),
     ):
         console.print(table)
-    console.print(_target_table(verdicts(results)))
+    if found := verdicts(results):
+        console.print(_target_table(found))
     if results.speed or results.memory is not None:
-        _explain_speed(console)
+        console.print(SPEED_EXPLANATION, style="dim", highlight=False)
     if results.codec:
         _explain_codec(console)
     if results.assignment:
@@ -141,47 +114,12 @@ def show(console: Console, results: Results, facts: dict[str, Any]) -> None:
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()), style="dim", highlight=False)
 
 
-def _explain_speed(console: Console) -> None:
-    console.print(
-        "records/s: from the first record in hand to the acknowledgement of the last one's effect; "
-        "process start and Kafka commits are not in it. CPU s: per million records, meanwhile. "
-        "Client, server and broker share the cores.",
-        style="dim",
-    )
-
-
 def _explain_codec(console: Console) -> None:
     console.print(
         "microseconds: CPU time of the thread per message of nine fields. / orjson, / no orjson: times as long as "
         "Faust's own JSON codec on a dict, median of the rounds' ratios.",
         style="dim",
     )
-
-
-def _speed_table(keys: Keys, results: Results) -> Table:
-    rounds = max(len(runs) for (measured, _), runs in results.speed.items() if measured == keys)
-    table = Table(title=f"{TITLES[keys]}: records/s, rounds: {rounds}", title_justify="left")
-    table.add_column("path", no_wrap=True)
-    for heading in ("records", "median", "min..max", "CPU s", "server CPU s", "peak MB"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for contender in CONTENDERS:
-        runs = results.speed.get((keys, contender.name))
-        if runs:
-            rates = [run.rate for run in runs]
-            table.add_row(
-                contender.title,
-                f"{runs[0].records:,}",
-                f"{median(rates):,.0f}",
-                f"{min(rates):,.0f}..{max(rates):,.0f}",
-                _middle(runs, lambda run: run.cpu_per_million),
-                _middle(runs, lambda run: run.server_cpu_per_million),
-                _middle(runs, lambda run: run.peak_rss / MEGABYTE),
-            )
-    return table
-
-
-def _middle(runs: Sequence[Measurement], of: Callable[[Measurement], float]) -> str:
-    return f"{median(map(of, runs)):,.0f}"
 
 
 def _show_memory(console: Console, run: Measurement, backlog: int) -> None:
@@ -213,10 +151,7 @@ def write_json(path: Path, results: Results, facts: dict[str, Any]) -> None:
     """Everything that was measured, run by run."""
     content = {
         "machine": facts,
-        "speed": {
-            f"{keys} {name}": [{"rate": run.rate, **run.model_dump()} for run in runs]
-            for (keys, name), runs in results.speed.items()
-        },
+        "speed": speed_json(results.speed),
         "memory": results.memory and {"backlog": results.backlog, **results.memory.model_dump()},
         "codec": {
             f"{direction} {name}": {"title": row.title, "microseconds": row.micros}

@@ -21,7 +21,7 @@ from prom_faust.local.kafka import KafkaServer
 from prom_faust.local.mongo import MongoServer
 from prom_faust.local.ports import HOST, free_port
 
-__all__ = ["CRATE", "VERSION", "MissingError", "Stack", "binary", "stack"]
+__all__ = ["CRATE", "VERSION", "MissingError", "Stack", "binary", "cache", "stack"]
 
 CRATE = "secantus-mdb"
 VERSION = "0.5.3-beta.193"
@@ -37,7 +37,8 @@ class MissingError(Exception):
     """Something that the benchmark needs is not on this machine; the message is one line."""
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Where the programs that are fetched or built for the benchmark are kept."""
     return user_cache_path("prom-faust") / "bench"
 
 
@@ -48,7 +49,7 @@ class BenchMongo(MongoServer):
 
     def _command(self) -> Sequence[str]:
         return [
-            str(_cache() / "bin" / PROGRAM),
+            str(cache() / "bin" / PROGRAM),
             f"--config={self._configuration}",
             f"--host={HOST}",
             f"--port={self.port}",
@@ -63,7 +64,7 @@ def binary(progress: Progress) -> Path:
     Raises:
         MissingError: it can neither be found nor built.
     """
-    root = _cache()
+    root = cache()
     program = root / "bin" / PROGRAM
     installed = root / ".crates.toml"
     if program.exists() and installed.exists() and f'"{CRATE} {VERSION} ' in installed.read_text():
@@ -108,7 +109,7 @@ class Stack:
 def stack(progress: Progress) -> Iterator[Stack]:
     """Start both servers on free ports with fresh data; stop them and remove everything at the end."""
     binary(progress)
-    root = _cache()
+    root = cache()
     _sweep(root)
     with tempfile.TemporaryDirectory(prefix=f"run-{psutil.Process().pid}-", dir=root) as name:
         folder = Path(name)

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 from benchmarks.assignment.session import Row
 from benchmarks.codec.session import Rows
-from benchmarks.contenders import CONTENDERS, Contender, run_contender
+from benchmarks.contenders import CONTENDERS, Contender
 from benchmarks.measurement import Measurement
 from benchmarks.rebalance.session import RebalanceResults
+from benchmarks.runs import run_contender
 from benchmarks.servers import Progress, Stack
 from benchmarks.topics import fill
-from benchmarks.workload import Keys, length_of
+from benchmarks.workload import Workload, length_of
 
-__all__ = ["WORKLOADS", "Results", "measure_memory", "measure_speed"]
+__all__ = ["Results", "measure_memory", "measure_speed"]
 
-WORKLOADS: tuple[Keys, ...] = ("unique", "hot")
 SPEED_LIMIT_SECONDS = 300.0
 MEMORY_LIMIT_SECONDS = 90.0
 
@@ -34,7 +34,7 @@ class Results:
         seed: of the assignors' member ids and orders.
     """
 
-    speed: dict[tuple[Keys, str], list[Measurement]] = field(default_factory=dict)
+    speed: dict[tuple[Workload, str], list[Measurement]] = field(default_factory=dict)
     memory: Measurement | None = None
     backlog: int = 0
     codec: Rows = field(default_factory=dict)
@@ -49,7 +49,7 @@ def measure_speed(
     *,
     records: int,
     rounds: int,
-    workloads: Sequence[Keys],
+    workloads: Sequence[Workload],
     contenders: Sequence[Contender],
     progress: Progress,
 ) -> None:
@@ -64,23 +64,27 @@ def measure_speed(
         contenders: which.
         progress: told what is running.
     """
-    for keys in workloads:
-        progress(f"writing {length_of(keys, records):,} records with {keys} keys to Kafka")
-        asyncio.run(fill(stack.kafka.url, keys, length_of(keys, records)))
+    for contender in contenders:
+        contender.prepare(progress)
+    for workload in workloads:
+        progress(f"writing {length_of(workload, records):,} records to Kafka: {workload}")
+        asyncio.run(fill(stack.kafka.url, workload, length_of(workload, records)))
     for number in range(rounds):
         turned = [*contenders[number % len(contenders) :], *contenders[: number % len(contenders)]]
-        for keys in workloads:
+        for workload in workloads:
             for contender in turned:
-                progress(f"round {number + 1} of {rounds}, {keys} keys: {contender.title}")
+                if workload not in contender.workloads:
+                    continue
+                progress(f"round {number + 1} of {rounds}, {workload}: {contender.title}")
                 measurement = run_contender(
                     contender,
                     stack,
-                    keys,
+                    workload,
                     records,
-                    name=f"{keys}-{contender.name}-{number + 1}",
+                    name=f"{workload}-{contender.name}-{number + 1}",
                     limit=SPEED_LIMIT_SECONDS,
                 )
-                results.speed.setdefault((keys, contender.name), []).append(measurement)
+                results.speed.setdefault((workload, contender.name), []).append(measurement)
 
 
 def measure_memory(stack: Stack, results: Results, *, backlog: int, progress: Progress) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from benchmarks.workload import Keys
+from benchmarks.workload import Workload
 
 __all__ = ["RunSettings"]
 
@@ -17,7 +17,7 @@ class RunSettings(BaseSettings):
         broker: Kafka's URL.
         mongo: MongoDB's URL, without a database.
         mongo_pid: the server's process id.
-        keys: the workload.
+        workload: which records the topic holds.
         records: how many records to handle.
         limit: seconds after which the run ends with what it has handled.
         report: the file that the measurement is written to.
@@ -29,7 +29,7 @@ class RunSettings(BaseSettings):
     broker: str
     mongo: str
     mongo_pid: int
-    keys: Keys
+    workload: Workload
     records: int
     limit: float
     report: Path
@@ -38,6 +38,11 @@ class RunSettings(BaseSettings):
     def database(self) -> str:
         """The run's database."""
         return self.name
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker as ``host:port``."""
+        return self.broker.removeprefix("kafka://")
 
     def environment(self) -> dict[str, str]:
         """The variables that give another process the same settings."""

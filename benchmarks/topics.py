@@ -4,10 +4,9 @@ from collections import defaultdict
 from typing import Any
 
 import faust
-import orjson
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.workload import FIRST_MILLISECOND, PARTITIONS, Keys, events, topic_of
+from benchmarks.workload import FIRST_MILLISECOND, PARTITIONS, Workload, events, topic_of
 from prom_faust.boot import ensure_topics
 from prom_faust.clients import Clients
 from prom_faust.settings import load_settings
@@ -18,25 +17,25 @@ __all__ = ["fill"]
 BATCH_BYTES = 256 * 1024
 
 
-async def fill(broker: str, keys: Keys, count: int) -> None:
+async def fill(broker: str, workload: Workload, count: int) -> None:
     """Make the workload's topic, compacted, and write its records to it."""
     clients = Clients(faust.App("bench-fill", broker=broker))
-    topic = topic_of(keys)
+    topic = topic_of(workload)
     await ensure_topics(clients, [TopicSpec(topic, PARTITIONS, compacted=True, config={})], load_settings())
     producer = AIOKafkaProducer(**clients.common(), max_batch_size=BATCH_BYTES)
     await producer.start()
     try:
-        await _write(producer, topic, keys, count)
+        await _write(producer, topic, workload, count)
     finally:
         await producer.stop()
 
 
-async def _write(producer: AIOKafkaProducer, topic: str, keys: Keys, count: int) -> None:
+async def _write(producer: AIOKafkaProducer, topic: str, workload: Workload, count: int) -> None:
     batches: dict[int, Any] = defaultdict(producer.create_batch)
-    for event in events(keys, count):
+    for event in events(workload, count):
         record = {
             "key": event.key.encode(),
-            "value": orjson.dumps(event.fields),
+            "value": event.value,
             "timestamp": FIRST_MILLISECOND,
         }
         if batches[event.partition].append(**record) is None:

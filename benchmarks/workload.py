@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, get_args
 
 import orjson
 
@@ -12,11 +12,16 @@ from prom_faust.lane.record import PlainRecord
 
 __all__ = [
     "COLLECTION",
+    "FIRST_MILLISECOND",
     "HOT_KEYS",
     "PARTITIONS",
-    "Keys",
-    "distinct_keys",
+    "STATES",
+    "TOMBSTONE_EVERY",
+    "WORKLOADS",
+    "Workload",
     "events",
+    "final",
+    "last_written",
     "length_of",
     "records",
     "topic_of",
@@ -25,10 +30,16 @@ __all__ = [
 PARTITIONS = 8
 HOT_KEYS = 5_000
 HOT_LENGTH = 4
+TOMBSTONE_EVERY = 10
+VARIABLES = 30
 COLLECTION = "processes"
 
-Keys = Literal["unique", "hot"]
-"""``unique``: every record has a key of its own; ``hot``: all records share ``HOT_KEYS`` keys, evenly."""
+Workload = Literal["unique", "hot", "large", "tombstones"]
+"""``unique``: every record has a key of its own. ``hot``: all records share ``HOT_KEYS`` keys, evenly. ``large``: as
+``unique``, with 2 KB of JSON instead of 300 bytes. ``tombstones``: as ``unique``, but every tenth record is a null
+that deletes the key of a record half as far from the topic's begin."""
+
+WORKLOADS: tuple[Workload, ...] = get_args(Workload)
 
 STATES = ("running", "sleeping", "stopped", "zombie")
 FIRST_MILLISECOND = 1_700_000_000_000
@@ -36,41 +47,65 @@ FIRST_MILLISECOND = 1_700_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One record before it has a position: its partition, its key and its fields."""
+    """One record before it has a position: its partition, its key and its fields, None for a tombstone."""
 
     partition: int
     key: str
-    fields: dict[str, Any]
+    fields: dict[str, Any] | None
+
+    @property
+    def value(self) -> bytes | None:
+        """As it stands in Kafka."""
+        return None if self.fields is None else orjson.dumps(self.fields)
 
 
-def length_of(keys: Keys, count: int) -> int:
+def length_of(workload: Workload, count: int) -> int:
     """How many records the topic holds for a run of ``count``.
 
     With hot keys the sink needs a backlog of several windows of each partition to show its pace; a path that
     writes every record has the same pace on fewer.
     """
-    return count * HOT_LENGTH if keys == "hot" else count
+    return count * HOT_LENGTH if workload == "hot" else count
 
 
-def topic_of(keys: Keys) -> str:
+def topic_of(workload: Workload) -> str:
     """The topic that holds the workload."""
-    return f"bench-{keys}"
+    return f"bench-{workload}"
 
 
-def events(keys: Keys, count: int) -> Iterator[Event]:
+def events(workload: Workload, count: int) -> Iterator[Event]:
     """The first ``count`` events, the same in every process."""
-    return (_event(_name(keys, number), number) for number in range(count))
+    return (_event(workload, number) for number in range(count))
 
 
-def _name(keys: Keys, number: int) -> str:
-    if keys == "unique":
-        return f"process-{number:08d}"
+def _event(workload: Workload, number: int) -> Event:
+    if workload == "tombstones" and number % TOMBSTONE_EVERY == TOMBSTONE_EVERY - 1:
+        key = _key(_deleted_by(number))
+        return Event(partition_of(key, PARTITIONS), key, None)
+    key = _hot_key(number) if workload == "hot" else _key(number)
+    fields = _fields(key, number)
+    if workload == "large":
+        fields["environment"] = _environment(number)
+    return Event(partition_of(key, PARTITIONS), key, fields)
+
+
+def _key(number: int) -> str:
+    return f"process-{number:08d}"
+
+
+def _hot_key(number: int) -> str:
     # Knuth's multiplicative hash: hot keys come in no order, and evenly.
-    return f"process-{(number * 2654435761 % 2**32) * HOT_KEYS >> 32:08d}"
+    return _key((number * 2654435761 % 2**32) * HOT_KEYS >> 32)
 
 
-def _event(key: str, number: int) -> Event:
-    fields = {
+def _deleted_by(number: int) -> int:
+    """The record whose key a tombstone deletes: half as far from the begin, and no other tombstone's."""
+    pair, which = divmod(number // TOMBSTONE_EVERY, 2)
+    return pair * TOMBSTONE_EVERY + which
+
+
+def _fields(key: str, number: int) -> dict[str, Any]:
+    return {
         "id": key,
         "host": f"host-{number % 97:03d}.example.org",
         "name": f"worker-{number % 389}",
@@ -82,25 +117,47 @@ def _event(key: str, number: int) -> Event:
         "started": FIRST_MILLISECOND + number,
         "command": f"/usr/bin/worker --queue=queue-{number % 31} --retries=3 --log-level=info",
     }
-    return Event(partition_of(key, PARTITIONS), key, fields)
 
 
-def records(keys: Keys, count: int) -> Iterator[PlainRecord]:
+def _environment(number: int) -> dict[str, str]:
+    """A process's variables, which make its document large."""
+    return {
+        f"WORKER_VARIABLE_{index:02d}": f"/var/lib/worker/{number + index:08d}/setting-{index:02d}"
+        for index in range(VARIABLES)
+    }
+
+
+def records(workload: Workload, count: int) -> Iterator[PlainRecord]:
     """The same events as they stand in Kafka, each with its offset."""
     offsets = [0] * PARTITIONS
-    for event in events(keys, count):
+    for event in events(workload, count):
         offset = offsets[event.partition]
         offsets[event.partition] += 1
         yield PlainRecord(
-            topic_of(keys),
+            topic_of(workload),
             event.partition,
             offset,
             FIRST_MILLISECOND,
             event.key.encode(),
-            orjson.dumps(event.fields),
+            event.value,
         )
 
 
-def distinct_keys(keys: Keys, count: int) -> int:
-    """How many documents the collection holds after ``count`` records."""
-    return count if keys == "unique" else len({_name(keys, number) for number in islice(range(count), count)})
+@cache
+def final(workload: Workload, count: int) -> dict[str, int]:
+    """The collection after ``count`` records: key to the ``pid`` of its document, which tells the records apart."""
+    found: dict[str, int] = {}
+    for event in events(workload, count):
+        if event.fields is None:
+            del found[event.key]
+        else:
+            found[event.key] = event.fields["pid"]
+    return found
+
+
+@cache
+def last_written(workload: Workload, count: int) -> dict[str, int]:
+    """The last document of every partition, as in ``final``: where these stand, only tombstones can be missing."""
+    last = {event.partition: event for event in events(workload, count) if event.fields is not None}
+    stands = final(workload, count)
+    return {event.key: stands[event.key] for event in last.values() if event.key in stands}

@@ -1,1 +1,1 @@
-"""The measured Faust workers, each a program as its author would write it; the stopwatch is its monitor."""
+"""The measured workers, each a program as its author would write it; a Faust worker's monitor is its stopwatch."""

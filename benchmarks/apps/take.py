@@ -12,7 +12,7 @@ app, stopwatch, run = measured_app()
 SIZE = 500
 
 
-@app.agent(app.topic(topic_of(run.keys)))
+@app.agent(app.topic(topic_of(run.workload)))
 async def store(stream: faust.StreamT[dict[str, Any]]) -> None:
     """Write batch after batch."""
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(run.mongo)

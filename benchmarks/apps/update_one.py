@@ -11,7 +11,7 @@ from benchmarks.workload import COLLECTION, topic_of
 app, stopwatch, run = measured_app()
 
 
-@app.agent(app.topic(topic_of(run.keys)))
+@app.agent(app.topic(topic_of(run.workload)))
 async def store(stream: faust.StreamT[dict[str, Any]]) -> None:
     """Write event after event."""
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(run.mongo)

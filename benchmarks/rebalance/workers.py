@@ -16,8 +16,8 @@ from typing import Literal
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from benchmarks.contenders import RunError
 from benchmarks.rebalance import PARTITIONS
+from benchmarks.runs import RunError
 from prom_faust.local.ports import free_port
 
 __all__ = ["Gap", "Group", "feed", "fill"]

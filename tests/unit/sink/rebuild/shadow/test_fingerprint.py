@@ -46,7 +46,7 @@ BASE = ChangelogOptions(topic="t", collection="c", map=["a"], indexes=["a"])
         {"indexes": ["b"]},
         {"indexes": [Index({"a": 1}, unique=True)]},
     ],
-    ids=lambda changed: "-".join(changed),
+    ids="-".join,
 )
 def test_what_decides_the_documents_changes_it(changed):
     assert fingerprint(replace(BASE, **changed)) != fingerprint(BASE)
