@@ -7,7 +7,9 @@ otherwise stay up and do nothing.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Iterable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import faust
@@ -20,6 +22,7 @@ from mode import Service
 from prom_faust.assignment.faust import RendezvousAssignor
 from prom_faust.clients import Clients, ended, heed_offset_errors, join_once, patient
 from prom_faust.exceptions import GroupError, PromFaustError
+from prom_faust.membership.lease.kafka import HeldQueue, Lease
 from prom_faust.membership.refusal import duplicate, refusal
 from prom_faust.membership.service import end_worker
 from prom_faust.membership.tasks import make_room
@@ -82,6 +85,7 @@ class GroupListener(driver.ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """A rebalance ends."""
         thread = cast(GroupConsumerThread, self._thread)
+        thread.lease.renew(time.monotonic())
         if (assignor := thread.rendezvous) is not None:
             assignor.settled(thread.coordinator.generation)
             if assignor.refused is not None:
@@ -100,6 +104,11 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
     def group(self) -> str:
         """The consumer group."""
         return str(self.app.conf.id)
+
+    @property
+    def lease(self) -> Lease:
+        """For how long the partitions are ours."""
+        return cast(GroupConsumer, self.consumer).lease
 
     @property
     def rendezvous(self) -> RendezvousAssignor | None:
@@ -127,6 +136,7 @@ class GroupConsumerThread(driver.AIOKafkaConsumerThread):
         if not self.app.client_only:
             join_once(self._ensure_consumer())
             heed_offset_errors(self._ensure_consumer())
+            self.lease.listen(self.coordinator)
             self._watching = asyncio.create_task(self._watch())
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -206,9 +216,16 @@ def _trouble(coordinator: Any) -> tuple[BaseException | None, bool]:
 
 
 class GroupConsumer(driver.Consumer):
-    """Faust's consumer with our thread."""
+    """Faust's consumer with our thread. It gives the streams nothing that may be another worker's by now."""
 
     RebalanceListener = GroupListener
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        app = cast(Any, self.app)
+        self.lease = Lease(app.conf.broker_session_timeout)
+        # The queues of the streams, which are made later.
+        app.FlowControlQueue = partial(HeldQueue, flow_control=app.flow_control, lease=self.lease)
 
     async def _wait_next_records(self, timeout: float) -> Any:
         # After a rebalance Faust lets records flow before it resumes the partitions, and then sleeps for a second,
@@ -218,7 +235,13 @@ class GroupConsumer(driver.Consumer):
                 await self.sleep(IDLE_SECONDS)
             else:
                 await self.wait(cast(Any, self.can_resume_flow))
-        return await super()._wait_next_records(min(timeout, IDLE_SECONDS))
+        generation = self.app.consumer_generation_id
+        found = await super()._wait_next_records(min(timeout, IDLE_SECONDS))
+        if self.lease.over:
+            await self.lease.wait(lambda: self.flow_active and not self.should_stop)
+            if self.app.consumer_generation_id != generation:
+                return None, None  # they come again, from where the group stands
+        return found
 
     def _fetchable(self) -> bool:
         return self.app.client_only or bool(self._get_active_partitions())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from prom_faust import install, partition_of
 
 OUT = Path(os.environ["OUT"])
 PARTITIONS = 8
+STOP = -1
+"""The worker that stops gets this value, and stands still with it in its hands."""
 
 app = faust.App(
     os.environ["GROUP"],
@@ -25,13 +28,15 @@ app = faust.App(
 prom = install(app)
 topic = prom.topic(os.environ["TOPIC"], partitions=PARTITIONS, key_type=str, value_type=int)
 last = prom.table("last", source=topic)
-read = {"records": 0}
 
 
 @app.agent(topic)
 async def keep(stream: Any) -> None:
     async for key, value in stream.items():
         last[key] = value
+        if value == STOP and "STOPS" in os.environ:
+            await app.producer.flush()  # what it has written so far is in the changelog
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 
 @app.timer(0.5)

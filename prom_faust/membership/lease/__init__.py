@@ -1,0 +1,1 @@
+"""For how long a worker may take its partitions for its own."""
