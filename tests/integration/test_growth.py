@@ -234,5 +234,5 @@ async def test_a_member_that_has_not_seen_the_growth_looks_again_before_it_stops
         another = {number: replace(position, partitions=6) for number, position in positions.items()}
         await projection.collection.store_positions(topic, another, now=0)
         assert len(projection.lane.consumer.partitions_for_topic(topic)) == 4
-        await projection.lane._check_history()
+        await projection.lane.check_history()
         assert projection.lane.crash_reason is None
