@@ -167,9 +167,10 @@ def _print_swapped(swapped: Swapped) -> None:
         return
     went_on = " (it went on with an earlier run's)" if swapped.resumed else ""
     click.echo(
-        f"{swapped.collection} is swapped after {swapped.seconds:g} s and {swapped.records:,} records{went_on}. "
-        f"For {swapped.behind_seconds:g} s afterwards it was {swapped.behind:,} records behind."
+        f"{swapped.collection} is swapped after {swapped.seconds:g} s and {swapped.records:,} records{went_on}."
     )
+    if swapped.behind:
+        click.echo(f"For {swapped.behind_seconds:g} s afterwards it was {swapped.behind:,} records behind.")
     if swapped.lost:
         click.echo(f"Not kept, because the projection does not declare it: {', '.join(swapped.lost)}.")
 

@@ -44,7 +44,7 @@ async def faust(folder, *args):
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=120,
+        timeout=180,
     )
 
 
