@@ -4,16 +4,12 @@ A record's letters stand in the order in which they were published, the last of 
 it. One SQLite file in a temporary folder, so that memory stays the same however many letters there are.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Self
 
 from prom_faust.dlq.envelope import DeadLetter
 from prom_faust.dlq.filter import Filter, Row
+from prom_faust.scratch import Scratch
 
 __all__ = ["Filed", "Ledger"]
 
@@ -23,9 +19,6 @@ Filed = tuple[tuple[int, int], DeadLetter]
 """Where a letter stands, partition and offset of the dead-letter topic, and the letter."""
 
 TABLES = """
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
-    PRAGMA locking_mode = EXCLUSIVE;
     CREATE TABLE letters (topic, "partition", "offset", consumer, state, error_class, message, attempts, died_at,
                           redacted, key, at_partition, at_offset,
                           PRIMARY KEY (topic, "partition", "offset", consumer)) WITHOUT ROWID;
@@ -38,25 +31,11 @@ COLUMNS = (
 )
 
 
-class Ledger:
-    """The store. A context manager: the file is gone afterwards."""
+class Ledger(Scratch):
+    """The store."""
 
     def __init__(self) -> None:
-        self._directory = TemporaryDirectory(prefix="prom-faust-dlq-")
-        self._sql = sqlite3.connect(Path(self._directory.name) / "letters.sqlite", isolation_level=None)
-        self._sql.executescript(TABLES)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._sql.close()
-        self._directory.cleanup()
+        super().__init__(TABLES)
 
     def file(self, letters: Iterable[Filed]) -> None:
         """Take in letters, in the order in which they stand."""

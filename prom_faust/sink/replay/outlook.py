@@ -3,22 +3,16 @@
 One SQLite file in a temporary folder, so that memory stays the same however many candidates there are.
 """
 
-import sqlite3
 from collections.abc import Iterable
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
+from prom_faust.scratch import Scratch
 from prom_faust.sink.key import Key
 from prom_faust.sink.verify.fold import fold
 
 __all__ = ["Outlook", "Sighting"]
 
 TABLES = """
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
-    PRAGMA locking_mode = EXCLUSIVE;
     CREATE TABLE changes (key, n INTEGER, version INTEGER, deletes INTEGER NOT NULL, PRIMARY KEY (key, n))
         WITHOUT ROWID;
     CREATE TABLE candidates (n INTEGER PRIMARY KEY, key, timestamp INTEGER NOT NULL, is_foreign INTEGER NOT NULL);
@@ -37,8 +31,8 @@ class Sighting(NamedTuple):
     timestamp: int
 
 
-class Outlook:
-    """The store. A context manager: the file is gone afterwards.
+class Outlook(Scratch):
+    """The store.
 
     Candidates are added first, then what the log holds: a dead letter takes its record out before it is seen.
 
@@ -48,21 +42,7 @@ class Outlook:
 
     def __init__(self, *, versioned: bool) -> None:
         self._versioned = versioned
-        self._directory = TemporaryDirectory(prefix="prom-faust-replay-")
-        self._sql = sqlite3.connect(Path(self._directory.name) / "outlook.sqlite", isolation_level=None)
-        self._sql.executescript(TABLES)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._sql.close()
-        self._directory.cleanup()
+        super().__init__(TABLES)
 
     def add(self, candidates: Iterable[Sighting]) -> None:
         """Add candidates; of one position the last."""

@@ -6,14 +6,10 @@ in the order (key, position) and leaves one row per key; the documents' bodies a
 are compared.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Self
 
+from prom_faust.scratch import Scratch
 from prom_faust.sink.key import JsonKey, Key
 from prom_faust.sink.order import OFFSET_BITS
 from prom_faust.sink.verify.compare import Facts
@@ -26,11 +22,7 @@ CACHE_KIB = 64 * 1024
 FOLD_SLICE = 5_000
 """Keys folded in one step, some 10 ms."""
 
-TABLES = f"""
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
-    PRAGMA locking_mode = EXCLUSIVE;
-    PRAGMA cache_size = -{CACHE_KIB};
+TABLES = """
     CREATE TABLE changes (n INTEGER PRIMARY KEY, key, version INTEGER, kind INTEGER NOT NULL,
                           replayed INTEGER NOT NULL, body BLOB);
     CREATE TABLE expected (key PRIMARY KEY, n INTEGER NOT NULL, found INTEGER NOT NULL) WITHOUT ROWID;
@@ -57,8 +49,8 @@ LEFTOVER = f"""
 """  # noqa: S608 - constants
 
 
-class Spill:
-    """The store. A context manager: the file is gone afterwards.
+class Spill(Scratch):
+    """The store.
 
     Args:
         versioned: whether the projection has a version function.
@@ -66,24 +58,7 @@ class Spill:
 
     def __init__(self, *, versioned: bool) -> None:
         self.versioned = versioned
-        self._directory = TemporaryDirectory(prefix="prom-faust-verify-")
-        # Long steps run in a thread, one at a time.
-        self._sql = sqlite3.connect(
-            Path(self._directory.name) / "changes.sqlite", isolation_level=None, check_same_thread=False
-        )
-        self._sql.executescript(TABLES)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._sql.close()
-        self._directory.cleanup()
+        super().__init__(TABLES, cache_kib=CACHE_KIB)
 
     # -- filling ---------------------------------------------------------------------------------------------
 

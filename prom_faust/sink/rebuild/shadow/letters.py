@@ -4,13 +4,13 @@ They count as in a verification: a letter takes its record out, whether or not i
 that says that the record was replayed puts it back in with the value that was replayed.
 """
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 
 import orjson
 
 from prom_faust.dlq.envelope import DeadLetter
 from prom_faust.lane.record import PlainRecord, Record
+from prom_faust.scratch import Scratch
 from prom_faust.sink.event import position
 
 __all__ = ["Letters"]
@@ -31,7 +31,7 @@ REPLAYED = "SELECT partition, offset, timestamp, key, value, headers FROM letter
 TAKE = "UPDATE letters SET taken = 1 WHERE n = ?"
 
 
-class Letters:
+class Letters(Scratch):
     """The letters of one topic that were read. Close it.
 
     Args:
@@ -39,15 +39,9 @@ class Letters:
     """
 
     def __init__(self, topic: str) -> None:
-        # Without a name SQLite keeps it in a file of its own, which is gone when it is closed.
-        self._sql = sqlite3.connect("", isolation_level=None)
-        self._sql.executescript(TABLE)
+        super().__init__(TABLE)
         self._topic = topic
         self._any = False
-
-    def close(self) -> None:
-        """Forget all of them."""
-        self._sql.close()
 
     def add(self, letter: DeadLetter) -> None:
         """Take a letter in."""

@@ -1,7 +1,5 @@
 """Records and letters on disk: what prevails at a position, and what is known of a source."""
 
-from pathlib import Path
-
 import pytest
 
 from prom_faust.sink.key import JsonKey
@@ -126,10 +124,3 @@ def test_a_key_that_was_left_in_two_partitions_counts_once_and_a_dead_letter_doe
     assert spill.leftover(1) == [("a", places[0])]
     assert spill.is_left_behind(places[1])
     assert not spill.is_left_behind(places[2])
-
-
-def test_the_file_is_gone_afterwards():
-    with Spill(versioned=False) as spill:
-        folder = Path(spill._directory.name)
-        assert list(folder.iterdir())
-    assert not folder.exists()
