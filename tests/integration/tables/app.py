@@ -1,5 +1,6 @@
 """A counter per key in memory; twice a second the keys that this worker owns go to ``OUT``."""
 
+import asyncio
 import json
 import os
 import signal
@@ -35,7 +36,9 @@ async def keep(stream: Any) -> None:
     async for key, value in stream.items():
         last[key] = value
         if value == STOP and "STOPS" in os.environ:
-            await app.producer.flush()  # what it has written so far is in the changelog
+            # What it has written so far is in the changelog: given to the client, and sent.
+            await asyncio.sleep(0.5)
+            await app.producer.flush()
             os.kill(os.getpid(), signal.SIGSTOP)
 
 

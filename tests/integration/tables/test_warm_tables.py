@@ -77,9 +77,8 @@ async def test_a_table_in_memory_is_right_after_every_takeover(start, topics, un
     await asyncio.sleep(8)
     await write(topics, unique, rng, expected)
     await equals(tmp_path, ["w1"], expected)
-    first.signal(
-        signal.SIGCONT
-    )  # it wakes as a member that was put out, and gets back what others have written
+    # It wakes as a member that was put out, and gets back what others have written.
+    first.signal(signal.SIGCONT)
     await write(topics, unique, rng, expected)
     await equals(tmp_path, ["w0", "w1"], expected)
 
