@@ -35,15 +35,14 @@ def app(kafka, unique, tmp_path):
 @pytest.fixture
 async def quick_cleaner(topics):
     """The broker's cleaner comes ten times a second instead of every 15 s."""
-
-    async def alter(**config):
-        resource = ConfigResource(ConfigResourceType.BROKER, "1", configs=config)
-        *_, response = await topics.admin.alter_configs([resource])
-        assert response.resources[0][0] == 0, response
-
-    await alter(**{"log.cleaner.backoff.ms": "100"})
+    await alter(topics, ConfigResourceType.BROKER, "1", **{"log.cleaner.backoff.ms": "100"})
     yield
-    await alter()
+    await alter(topics, ConfigResourceType.BROKER, "1")
+
+
+async def alter(topics, kind, name, **config):
+    responses = await topics.admin.alter_configs([ConfigResource(kind, name, configs=config)])
+    assert [resource[0] for response in responses for resource in response.resources] == [0], responses
 
 
 async def settled(projection, topics):
@@ -171,34 +170,27 @@ async def test_a_log_that_ends_in_the_marker_of_a_transaction_is_applied_to_its_
 
 async def test_what_was_begun_is_gone_on_with_until_it_is_done(app, topics, unique, database):
     options = ChangelogOptions(topic=unique, collection="c", size=1)
-    await lose(app, topics, database, options, [(f"k{i}", {}) for i in range(60)], [("k7", {})])
+    pairs = [(f"k{i}", {}) for i in range(60)]
+    await lose(app, topics, database, options, pairs, [("k7", {}), ("k8", b"{")])
+    letters = dlq_topic(unique)
+    await alter(topics, ConfigResourceType.TOPIC, letters, **{"max.message.bytes": "1"})
+    # A letter that cannot be published holds the sink up, and it is not swept before all is applied.
     async with projecting(app, database, options) as projection:
-        first = await eventually(lambda: lost(projection))
-        with pytest.raises(NotSettledError, match="partitions 0 may hold deleted keys"):
-            await verify(projection, wait=0)
-    assert await lost_since(projection) == first
+        await eventually(lambda: stuck(projection))
+    first = await lost_since(projection)
+    assert first is not None
+    assert len(await live(database.c)) == 60
+    await alter(topics, ConfigResourceType.TOPIC, letters)
     async with projecting(app, database, options) as projection:
         await eventually(lambda: database.c.count_documents({"_deleted": True}), every=0.01)
-    assert await lost_since(projection) == first
-    assert 1 < len(await live(database.c)) < 60
+    assert await lost_since(projection) in {first, None}  # stopped in the middle of the sweep, most often
     async with projecting(app, database, options) as projection:
         await made_good(projection)
-    assert set(await live(database.c)) == {"k7"}
+    assert set(await live(database.c)) == {"k7", "k8"}
 
 
-async def lost(projection):
-    if projection.lane.losses.since:
-        await settled_positions(projection)
-        return await lost_since(projection)
-    return None
-
-
-async def settled_positions(projection):
-    async def check():
-        positions = await projection.collection.load_positions(projection.options.topic)
-        return positions[0].applied == 62
-
-    await eventually(check)
+async def stuck(projection):
+    return projection.lane.losses.since and any(each.error for each in projection.lane.partitions.values())
 
 
 async def crash_of(projection):
@@ -251,3 +243,6 @@ async def test_a_document_that_was_written_again_since_it_was_read_stays(app, to
         ]
         assert await projection.collection.replace_exactly(mended) == 1
         assert {key: found["x"] for key, found in (await live(database.c)).items()} == {"a": 2}
+    await projection.collection.mark_lost(topic, {0: Synced(1, 3)})
+    with pytest.raises(NotSettledError, match="partitions 0 may hold deleted keys"):
+        await verify(projection, wait=0)
