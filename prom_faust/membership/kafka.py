@@ -26,6 +26,7 @@ from prom_faust.membership.lease.kafka import HeldQueue, Lease
 from prom_faust.membership.refusal import duplicate, refusal
 from prom_faust.membership.service import end_worker
 from prom_faust.membership.tasks import make_room
+from prom_faust.tables.faust import keep_standbys
 
 __all__ = ["GroupConsumer", "GroupConsumerThread", "install_membership"]
 
@@ -226,6 +227,7 @@ class GroupConsumer(driver.Consumer):
         self.lease = Lease(app.conf.broker_session_timeout)
         # The queues of the streams, which are made later.
         app.FlowControlQueue = partial(HeldQueue, flow_control=app.flow_control, lease=self.lease)
+        keep_standbys(app, self.lease)
 
     async def _wait_next_records(self, timeout: float) -> Any:
         # After a rebalance Faust lets records flow before it resumes the partitions, and then sleeps for a second,

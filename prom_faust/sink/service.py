@@ -266,8 +266,9 @@ class Projector:
         for letter, failed in zip(letters, await self._publisher.publish(letters), strict=True):
             if failed is None:
                 published += 1
-            else:
-                self._cut(work, letter.record, failed)
+            else:  # an outage: the whole share comes again
+                name = TopicPartition(letter.record.topic, letter.record.partition)
+                self._cut(work, work.batch.shares[name].records[0], failed)
         self.stats.dead += published
         if published and (count := self._buried.count(published)):
             record = letters[0].record

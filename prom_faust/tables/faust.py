@@ -6,14 +6,18 @@ one reads what it wrote itself since the last time. An adapter over private memb
 have offsets of their own and are left alone.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
+import faust
 from faust.stores import memory
 from faust.types import TP, EventT
 from faust.types.stores import StoreT
 
-__all__ = ["WarmStore", "warm_table"]
+from prom_faust.membership.lease.kafka import HeldQueue, Lease
+
+__all__ = ["ChangelogQueue", "WarmStore", "keep_standbys", "warm_table"]
 
 
 class WarmStore(memory.Store[Any, Any]):
@@ -56,6 +60,48 @@ class WarmStore(memory.Store[Any, Any]):
         await super().on_recovery_completed(kept, set())
         for tp in self._applied.keys() - kept:
             del self._applied[tp]
+
+
+class ChangelogQueue(HeldQueue):
+    """The queue of what is read of changelogs. It keeps what has come for standbys.
+
+    Faust lets records flow, then begins to read its standbys, and when its streams are ready lets records flow once
+    more, which empties its queues. What had been read of the standbys by then is not read again: the copy lacks it
+    for good, and whoever takes the partition over with it, too.
+
+    Args:
+        app: the app.
+    """
+
+    _queue: deque[Any]
+
+    def __init__(self, *args: Any, app: faust.App, **kwargs: Any) -> None:
+        self._app: Any = app
+        super().__init__(*args, **kwargs)
+
+    def clear(self) -> None:
+        """Forget what is not of a standby of this generation: that is read again, or belongs to nobody here."""
+        generation, standbys = self._app.consumer_generation_id, self._app.tables.recovery.standby_tps
+        kept = [
+            event
+            for event in self._queue
+            if event.message.generation_id == generation and event.message.tp in standbys
+        ]
+        if not kept:
+            super().clear()
+            return
+        self._queue = deque(kept)  # who waits to put more goes on waiting
+
+
+def keep_standbys(app: faust.App, lease: Lease) -> None:
+    """Give the app's tables such a queue, before they are started."""
+    cast(Any, app.tables)._changelog_queue = ChangelogQueue(  # noqa: SLF001 - where Faust keeps its own
+        maxsize=app.conf.stream_buffer_maxsize,
+        clear_on_resume=True,
+        flow_control=cast(Any, app).flow_control,
+        lease=lease,
+        app=app,
+    )
 
 
 def warm_table(own: type[Any]) -> type[Any]:

@@ -24,6 +24,7 @@ from pymongo.errors import AutoReconnect
 from prom_faust.exceptions import DeadLetterError
 from prom_faust.lane.agent import Deliveries
 from prom_faust.lane.batch import Token
+from prom_faust.lane.failure.policy import Policy
 from prom_faust.lane.kafka import Committer
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import PlainRecord, TopicPartition
@@ -519,6 +520,8 @@ async def fly(flight, loop):
         retry_after=1.0,
         done=committer.mark,
         leased=lambda: True,
+        policy=Policy(),
+        bury=None,
         label="model",
     )
     work = loop.create_task(flights.work(0, lambda: flight.over.is_set() or flight.revoked))
