@@ -245,6 +245,12 @@ class GroupConsumer(driver.Consumer):
                 return None, None  # they come again, from where the group stands
         return found
 
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        # Faust gives the set that it changes when it pauses partitions. If it is empty by the time at which records
+        # come, aiokafka takes that for all of them: what it has of a standby is then taken from it, and thrown away.
+        wanted = None if active_partitions is None else set(active_partitions)
+        return await super()._getmany(wanted, timeout)
+
     def _fetchable(self) -> bool:
         return self.app.client_only or bool(self._get_active_partitions())
 
