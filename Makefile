@@ -35,7 +35,7 @@ test: $(STAMP) chromium
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not alone"
 	@$(BIN)/python -m pytest -m alone
 endif
 
