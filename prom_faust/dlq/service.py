@@ -47,12 +47,9 @@ class DeadLetters:
             UnreachableError: Kafka does not answer.
         """
         for topic in topics:
-            partitions = await self.log.partitions(dlq_topic(topic))
-            begins, ends = await self.log.begins(partitions), await self.log.ends(partitions)
-            total, done = sum(ends.values()) - sum(begins.values()), 0
-            async for letters in self._letters(
-                topic, {name: (begins[name], ends[name]) for name in partitions}
-            ):
+            spans = await self.log.spans(dlq_topic(topic))
+            total, done = sum(end - begin for begin, end in spans.values()), 0
+            async for letters in self._letters(topic, spans):
                 self.ledger.file(letters)
                 done += len(letters)
                 progress(f"reading {dlq_topic(topic)}", done, total)

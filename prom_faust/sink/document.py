@@ -15,7 +15,7 @@ from prom_faust.exceptions import DocumentError
 from prom_faust.lane.record import Record
 from prom_faust.sink.event import Change
 from prom_faust.sink.key import Key, key_value
-from prom_faust.sink.order import OFFSET_BITS
+from prom_faust.sink.order import place_at
 
 __all__ = [
     "MAX_DOCUMENT_BYTES",
@@ -95,7 +95,8 @@ def encode_inserted(
 
 def inserted_id(topic: str, n: int) -> dict[str, Any]:
     """The ``_id`` of an append-only projection's document: the record's topic, partition and offset."""
-    return {"t": topic, "p": n >> OFFSET_BITS, "o": n & ((1 << OFFSET_BITS) - 1)}
+    partition, offset = place_at(n)
+    return {"t": topic, "p": partition, "o": offset}
 
 
 def _may_nest_too_deep(body: bytes) -> bool:

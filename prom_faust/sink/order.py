@@ -7,7 +7,7 @@ decides and a tie goes to the earlier position; a tombstone that inherits its ve
 
 from dataclasses import dataclass
 
-__all__ = ["OFFSET_BITS", "Rank", "Stored", "outranks", "position_of", "rank_of"]
+__all__ = ["OFFSET_BITS", "Rank", "Stored", "outranks", "place_at", "position_of", "rank_of"]
 
 OFFSET_BITS = 48
 """Bits of an offset: 2**48 records in one partition, and 2**15 partitions, fit a signed 64-bit integer."""
@@ -28,6 +28,11 @@ def position_of(partition: int, offset: int) -> int:
     if not (0 <= partition < 1 << 15 and 0 <= offset < 1 << OFFSET_BITS):
         raise ValueError(f"position ({partition}, {offset}) does not fit 15 + 48 bits")
     return (partition << OFFSET_BITS) + offset
+
+
+def place_at(n: int) -> tuple[int, int]:
+    """The partition and the offset of a packed position: what ``position_of`` was given."""
+    return n >> OFFSET_BITS, n & ((1 << OFFSET_BITS) - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import DeadLetter, State, dlq_topic, letter_of
-from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import (
     ConfigurationError,
@@ -31,7 +30,7 @@ from prom_faust.routing.hashing import left_behind
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.event import Change, position
 from prom_faust.sink.faust import Projection
-from prom_faust.sink.order import position_of
+from prom_faust.sink.order import place_at
 from prom_faust.sink.replay.candidate import Candidate, Result, Verdict
 from prom_faust.sink.replay.outlook import Outlook, Sighting
 from prom_faust.sink.service import Projector
@@ -193,22 +192,12 @@ class _Replay:
 
     async def _read_letters(self) -> None:
         """The group's letters of this topic: what they take out, and what was put back in."""
-        partitions = await self._log.partitions(dlq_topic(self._options.topic))
-        begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
-        async for records in self._log.read({name: (begins[name], ends[name]) for name in partitions}):
-            for record in records:
-                try:
-                    letter = decode_letter(record)
-                    if (letter.consumer, letter.record.topic) != (
-                        self._projection.group,
-                        self._options.topic,
-                    ):
-                        continue
-                    self._outlook.bury([position_of(letter.record.partition, letter.record.offset)])
-                    if letter.state is State.REPLAYED:
-                        self._outlook.see([self._sighting(self._decode(letter.record))], replayed=True)
-                except RecordError:
-                    continue  # nobody's letter, or one that says nothing of any key
+        topic = self._options.topic
+        spans = await self._log.spans(dlq_topic(topic))
+        async for letters in self._log.letters(spans, topic=topic, group=self._projection.group):
+            self._outlook.bury(position(letter.record) for letter in letters)
+            replayed = (letter.record for letter in letters if letter.state is State.REPLAYED)
+            self._outlook.see(filter(None, map(self._sight, replayed)), replayed=True)
 
     async def _look_ahead(self) -> None:
         """Read on to where the log ends now."""
@@ -268,7 +257,7 @@ class _Replay:
         winner = self._outlook.winner(self._sighting(change).key)
         if winner == change.n:
             return None
-        partition, offset = (0, 0) if winner is None else divmod(winner, 1 << 48)
+        partition, offset = (0, 0) if winner is None else place_at(winner)
         where = f"{change.record.topic}[{partition}] offset {offset}"
         return Result(candidate, Verdict.SUPERSEDED, f"{where} is a later record of its key")
 

@@ -9,20 +9,20 @@ from itertools import islice
 import bson
 
 from prom_faust.clients import Clients
-from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import ConfigurationError, DecodeError, TopicError
 from prom_faust.kafka import ensure_topics, topic_configs
-from prom_faust.lane.record import PlainRecord, Record, TopicPartition
+from prom_faust.lane.record import PlainRecord, Record
 from prom_faust.publish.gate import Gate
 from prom_faust.publish.service import Sender
 from prom_faust.settings import Settings
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.order import place_at
 from prom_faust.sink.replay import Candidate, Outcome, Pace, Result, Verdict, replay
 from prom_faust.sink.snapshot.envelope import decode, encode, taken_at
 from prom_faust.sink.verify.entry import LIVE, NULL, Entry, entry_of, entry_of_letter
-from prom_faust.sink.verify.kafka import LogReader, Span
+from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 from prom_faust.sink.verify.spill import Spill
 from prom_faust.topics import TopicSpec
@@ -110,21 +110,17 @@ async def _read(projection: Projection, log: LogReader, spill: Spill, progress: 
     """Read the topic and its letters to their ends; how many records there were."""
     options = projection.options
     decode_change = decoder(options)
-    spans = await _spans(log, options.topic)
+    spans = await log.spans(options.topic)
     total, read = sum(end - begin for begin, end in spans.values()), 0
     async for records in log.read(spans):
         spill.add([_packed(entry_of(record, decode_change), record) for record in records])
         read += len(records)
         progress(f"reading {options.topic}", read, total)
-    async for records in log.read(await _spans(log, dlq_topic(options.topic))):
-        for record in records:
-            try:
-                letter = decode_letter(record)
-            except DecodeError:
-                continue  # somebody else's record
-            if (letter.consumer, letter.record.topic) == (projection.group, options.topic):
-                entry = _packed(entry_of_letter(letter, decode_change), letter.record)
-                spill.add_letter(entry, replayed=letter.replayed)
+    spans = await log.spans(dlq_topic(options.topic))
+    async for letters in log.letters(spans, topic=options.topic, group=projection.group):
+        for letter in letters:
+            entry = _packed(entry_of_letter(letter, decode_change), letter.record)
+            spill.add_letter(entry, replayed=letter.replayed)
     return read
 
 
@@ -140,7 +136,7 @@ def _packed(entry: Entry, record: Record) -> Entry:
 def _unpacked(topic: str, n: int, body: bytes) -> PlainRecord:
     found = bson.decode(body)
     headers = tuple((name, value) for name, value in found["headers"])
-    partition, offset = divmod(n, 1 << 48)
+    partition, offset = place_at(n)
     return PlainRecord(topic, partition, offset, found["at"], found["key"], found["value"], headers)
 
 
@@ -162,12 +158,6 @@ async def _write(sender: Sender, spill: Spill, snapshot: Snapshot, progress: Pro
         )
         done += len(chunk)
         progress(f"writing {snapshot.topic}", done, snapshot.records)
-
-
-async def _spans(log: LogReader, topic: str) -> dict[TopicPartition, Span]:
-    partitions = await log.partitions(topic)
-    begins, ends = await log.begins(partitions), await log.ends(partitions)
-    return {name: (begins[name], ends[name]) for name in partitions}
 
 
 async def replay_snapshot(
@@ -198,7 +188,7 @@ async def replay_snapshot(
     """
     pace = Pace(rate)
     async with LogReader(projection.clients) as copies, LogReader(projection.clients) as log:
-        spans = await _spans(copies, topic)
+        spans = await copies.spans(topic)
         if not spans:
             raise TopicError(f"there is no topic {topic}")
         total = sum(end - begin for begin, end in spans.values())

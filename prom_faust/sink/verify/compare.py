@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prom_faust.sink.order import OFFSET_BITS, Rank, rank_of
+from prom_faust.sink.order import Rank, place_at, rank_of
 from prom_faust.sink.verify.fold import Outcome
 from prom_faust.sink.verify.report import Kind
 
@@ -189,4 +189,5 @@ def place_of(n: int | None) -> str:
     """A packed position in words."""
     if n is None:
         return "an unknown record"
-    return f"partition {n >> OFFSET_BITS} offset {n & ((1 << OFFSET_BITS) - 1)}"
+    partition, offset = place_at(n)
+    return f"partition {partition} offset {offset}"

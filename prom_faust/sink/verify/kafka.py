@@ -13,7 +13,9 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 
 from prom_faust.clients import Clients
-from prom_faust.exceptions import UnreachableError
+from prom_faust.dlq.envelope import DeadLetter
+from prom_faust.dlq.envelope import decode as decode_letter
+from prom_faust.exceptions import DecodeError, UnreachableError
 from prom_faust.lane.kafka import kafka_partition
 from prom_faust.lane.record import Record, TopicPartition
 
@@ -98,6 +100,29 @@ class LogReader:
         except (KafkaError, TimeoutError) as error:
             raise self._unreachable(error) from error
         return {partition: offsets[kafka_partition(partition)] for partition in partitions}
+
+    async def spans(
+        self, topic: str, since: Mapping[TopicPartition, int] | None = None
+    ) -> dict[TopicPartition, Span]:
+        """Each log of a topic, from there on or from its begin, to its end now; none where there is no topic."""
+        partitions = await self.partitions(topic)
+        begins, ends = await self.begins(partitions), await self.ends(partitions)
+        return {name: ((since or {}).get(name, begins[name]), ends[name]) for name in partitions}
+
+    async def letters(
+        self, spans: Mapping[TopicPartition, Span], *, topic: str, group: str
+    ) -> AsyncIterator[list[DeadLetter]]:
+        """The dead letters in these spans that say something of a topic's records and a consumer group."""
+        async for records in self.read(spans):
+            found: list[DeadLetter] = []
+            for record in records:
+                try:
+                    letter = decode_letter(record)
+                except DecodeError:
+                    continue  # somebody else's record
+                if (letter.consumer, letter.record.topic) == (group, topic):
+                    found.append(letter)
+            yield found
 
     async def read(self, spans: Mapping[TopicPartition, Span]) -> AsyncIterator[Sequence[Record]]:
         """The records of these spans, those of one partition in order.

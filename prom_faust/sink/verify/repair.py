@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from prom_faust.lane.record import PlainRecord
+from prom_faust.sink.document import inserted_id
 from prom_faust.sink.event import Change
 from prom_faust.sink.key import Key
 from prom_faust.sink.mend import Mended, exactly, marker_in_place
-from prom_faust.sink.order import OFFSET_BITS
 from prom_faust.sink.plan import KeyPlan, Write, guard
 from prom_faust.sink.verify.compare import source_of
 from prom_faust.sink.verify.fold import Outcome
@@ -121,4 +121,4 @@ def _marker(
 
 
 def _source(topic: str, n: int) -> dict[str, Any]:
-    return {"t": topic, "p": n >> OFFSET_BITS, "o": n & ((1 << OFFSET_BITS) - 1), "n": n}
+    return {**inserted_id(topic, n), "n": n}

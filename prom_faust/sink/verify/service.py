@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.errors import KafkaError
 from bson.raw_bson import RawBSONDocument
 
-from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import (
     ConfigurationError,
-    DecodeError,
     NotSettledError,
     TopicError,
     UnreachableError,
@@ -31,7 +29,7 @@ from prom_faust.routing.hashing import left_behind
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.key import Key, key_value
 from prom_faust.sink.mend import Mended
-from prom_faust.sink.order import OFFSET_BITS, position_of
+from prom_faust.sink.order import place_at, position_of
 from prom_faust.sink.plan import Write
 from prom_faust.sink.verify.compare import (
     Facts,
@@ -268,22 +266,15 @@ class _Verification:
 
     async def _read_letters(self) -> None:
         """Read the group's letters of this topic. Other groups' are none of ours."""
-        options, group = self._options, self._projection.group
-        partitions = await self._log.partitions(dlq_topic(options.topic))
-        begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
-        spans = {name: (self._letters_to.get(name, begins[name]), ends[name]) for name in partitions}
-        async for records in self._log.read(spans):
-            for record in records:
-                try:
-                    letter = decode_letter(record)
-                except DecodeError:
-                    continue  # somebody else's record says nothing of ours
-                if letter.consumer == group and letter.record.topic == options.topic:
-                    entry = self._placed(entry_of_letter(letter, self._decode))
-                    self._spill.add_letter(entry, replayed=letter.replayed)
-                    self._counts["letters"] += 1
+        topic = self._options.topic
+        spans = await self._log.spans(dlq_topic(topic), self._letters_to)
+        async for letters in self._log.letters(spans, topic=topic, group=self._projection.group):
+            for letter in letters:
+                entry = self._placed(entry_of_letter(letter, self._decode))
+                self._spill.add_letter(entry, replayed=letter.replayed)
+            self._counts["letters"] += len(letters)
             self._progress("reading dead letters", self._counts["letters"], 0)
-        self._letters_to = ends
+        self._letters_to = {name: end for name, (_, end) in spans.items()}
 
     # -- the collection --------------------------------------------------------------------------------------
 
@@ -366,7 +357,8 @@ class _Verification:
         n = source_of(document)
         if n is None or document["_src"].get("t") != self._options.topic:
             return Facts()
-        name, offset = TopicPartition(self._options.topic, n >> OFFSET_BITS), n & ((1 << OFFSET_BITS) - 1)
+        partition, offset = place_at(n)
+        name = TopicPartition(self._options.topic, partition)
         return self._spill.facts(
             key,
             n,

@@ -9,10 +9,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from prom_faust.clients import Clients
-from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import (
-    DecodeError,
     LostHistoryError,
     PartitionCountError,
     TopicError,
@@ -205,18 +203,11 @@ class Rounds:
     async def _read_letters(self) -> None:
         """Read on in the letters."""
         topic = self._options.topic
-        names = await self._log.partitions(dlq_topic(topic))
-        begins, ends = await self._log.begins(names), await self._log.ends(names)
-        spans = {name: (self._letters_at.get(name, begins[name]), ends[name]) for name in names}
-        async for letters in self._log.read(spans):
-            for each in letters:
-                try:
-                    letter = decode_letter(each)
-                except DecodeError:
-                    continue  # somebody else's record says nothing of ours
-                if letter.consumer == self._projection.group and letter.record.topic == topic:
-                    self._letters.add(letter)
-        self._letters_at = ends
+        spans = await self._log.spans(dlq_topic(topic), self._letters_at)
+        async for letters in self._log.letters(spans, topic=topic, group=self._projection.group):
+            for letter in letters:
+                self._letters.add(letter)
+        self._letters_at = {name: end for name, (_, end) in spans.items()}
 
     async def _take(self, records: Sequence[Record]) -> None:
         for record in records:
