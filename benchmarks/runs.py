@@ -18,7 +18,8 @@ from benchmarks.onlooker import Onlooker
 from benchmarks.servers import Stack
 from benchmarks.settings import RunSettings
 from benchmarks.workload import COLLECTION, Workload, final, topic_of
-from prom_faust.sink.mongo import Collection as SinkCollection
+from prom_faust.sink.mongo.collection import Collection as SinkCollection
+from prom_faust.sink.mongo.server import Server
 from prom_faust.sink.options import ChangelogOptions
 
 __all__ = ["RunError", "run_contender"]
@@ -85,7 +86,7 @@ async def _make_own_indexes(run: RunSettings) -> None:
     """The sink's, for every path whose documents have its key."""
     async with AsyncMongoClient[dict[str, Any]](run.mongo) as client:
         options = ChangelogOptions(topic=topic_of(run.workload), collection=COLLECTION)
-        await SinkCollection(client[run.database], options, deadline=INDEX_SECONDS).ensure_indexes()
+        await SinkCollection(Server(client[run.database], deadline=INDEX_SECONDS), options).prepare()
 
 
 def _measure(contender: Contender, run: RunSettings, collection: Collection[dict[str, Any]]) -> Measurement:

@@ -52,6 +52,7 @@ from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.faust import Projection, attach
 from prom_faust.sink.metrics import SinkHistograms
 from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, RecordKey, VersionOf
+from prom_faust.sink.target import CollectionOf
 from prom_faust.sink.tolerance import Tolerance
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
@@ -195,6 +196,7 @@ class Prom:
         topic: faust.Topic | faust.Table[Any, Any] | str,
         *,
         collection: str | None = None,
+        collection_of: CollectionOf | None = None,
         key: KeyOf | None = None,
         map: MapOf | None = None,  # noqa: A002 - the word users expect
         model: type[BaseModel] | None = None,
@@ -226,6 +228,7 @@ class Prom:
         Args:
             topic: a topic declared with ``prom.topic``, another Faust topic, a Faust table, or a name.
             collection: the collection's name; a table's own by default.
+            collection_of: see there.
             key: see ``key_of``.
             map: see there.
             model: see there.
@@ -263,6 +266,7 @@ class Prom:
         options = ChangelogOptions(
             topic=name,
             collection=collection,
+            collection_of=collection_of,
             key_of=key,
             map=map,
             model=model or self._model(name),
@@ -610,7 +614,7 @@ class Prom:
 
     async def close_database(self) -> None:
         """Close the MongoDB clients; a command ends with it."""
-        databases = [projection.collection.documents.database for projection in self.projections.values()]
+        databases = [projection.collection.server.database for projection in self.projections.values()]
         for client in {id(database.client): database.client for database in databases}.values():
             closed = client.close()
             if inspect.isawaitable(closed):

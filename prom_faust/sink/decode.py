@@ -16,6 +16,7 @@ from prom_faust.sink.event import Change, position
 from prom_faust.sink.json import check_floats, read_json
 from prom_faust.sink.key import INT64, NO_KEY, Key, checked_key
 from prom_faust.sink.options import RESERVED, ChangelogOptions, KeyOf, RecordKey
+from prom_faust.sink.target import home_of
 
 __all__ = ["VERSION_HEADER", "Decoder", "decoder", "header"]
 
@@ -48,6 +49,7 @@ def decoder(options: ChangelogOptions) -> Decoder:
     sets = options.write == "set"
     encode = encode_inserted if options.appends else encode_document
     ending = _inserted_tombstone if options.appends else _tombstone
+    home = None if options.collection_of is None else home_of(options.collection, options.collection_of)
 
     def decode(record: Record) -> Change:
         schema_version(record.headers)
@@ -66,11 +68,14 @@ def decoder(options: ChangelogOptions) -> Decoder:
 
     def checked(record: Record) -> Change:
         try:
-            return decode(record)
+            change = decode(record)
+            if home is not None:
+                home(change.key)
         except RecordError:
             raise
         except Exception as error:
             raise DocumentError(f"{type(error).__name__}: {error}") from error
+        return change
 
     return checked
 

@@ -25,7 +25,8 @@ from prom_faust.lane.service import Lane, LaneOptions
 from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.agent import SinkAgent
 from prom_faust.sink.metrics import SinkHistograms
-from prom_faust.sink.mongo import Collection
+from prom_faust.sink.mongo.collection import Collection
+from prom_faust.sink.mongo.server import Server
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.resync.service import Resync
 from prom_faust.sink.service import Projector
@@ -73,8 +74,8 @@ class Projection(Service):
         self.settings = settings
         self.clients = clients
         self.group = options.group or f"{app.conf.id}.changelog:{options.collection}"
-        self.collection = Collection(database, options, deadline=settings.write_deadline)
-        self.starts = Starts(self.collection)
+        self.collection = Collection(Server(database, deadline=settings.write_deadline), options)
+        self.starts = Starts(self.collection.positions)
         self.publisher = DeadLetterPublisher(clients)
         self.projector = Projector(
             options,
@@ -154,7 +155,7 @@ class Projection(Service):
         deadline = self.loop.time() + self.settings.startup_timeout
         while True:
             try:
-                await self.collection.ensure_indexes()
+                await self.collection.prepare()
             except UnreachableError as error:
                 delay = backoff.next()
                 if self.loop.time() + delay > deadline:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.routing.hashing import Routing
 from prom_faust.schema.json import JSONSchema
+from prom_faust.sink.target import CollectionOf
 from prom_faust.sink.tolerance import Tolerance
 
 __all__ = ["RESERVED", "ChangelogOptions", "Index", "KeyOf", "MapOf", "RecordKey", "VersionOf"]
@@ -74,7 +75,9 @@ class ChangelogOptions:
 
     Args:
         topic: the topic's name.
-        collection: the collection's name.
+        collection: the collection's name, by which the projection itself goes: in its group, in commands, in metrics.
+        collection_of: function of the document's key that names its collection; None from it means ``collection``.
+            Documents of one key are in one collection, which gets the indexes before its first document.
         key_of: field, list of fields or function that gives the document's ``_key``; the record key by default.
             With a list ``_key`` is an object of these fields, in this order; in any other object the fields are
             sorted by name. No key is null or an array.
@@ -112,6 +115,7 @@ class ChangelogOptions:
 
     topic: str
     collection: str
+    collection_of: CollectionOf | None = None
     key_of: KeyOf | None = None
     map: MapOf | None = None
     model: type[BaseModel] | None = None

@@ -38,7 +38,7 @@ from prom_faust.sink.decode import decoder
 from prom_faust.sink.event import Change, position
 from prom_faust.sink.key import Key
 from prom_faust.sink.metrics import SinkHistograms, SinkMeter
-from prom_faust.sink.mongo import Collection
+from prom_faust.sink.mongo.collection import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.order import Stored
 from prom_faust.sink.outcome import DUPLICATE_KEY, Failure, Verdict
@@ -378,8 +378,8 @@ class Projector:
         return [write]
 
     async def _write_all(self, work: _Work, writes: Sequence[Write]) -> list[tuple[Write, Failure]]:
-        size = self.options.size
-        chunks = iter([writes[start : start + size] for start in range(0, len(writes), size)])
+        bulks = self.collection.chunks(writes)
+        chunks = iter(bulks)
         failures: list[tuple[Write, Failure]] = []
 
         async def writer() -> None:
@@ -389,7 +389,7 @@ class Projector:
                 self.stats.writes += len(chunk) - len(refused)
                 work.writes += len(chunk) - len(refused)
 
-        tasks = [asyncio.create_task(writer()) for _ in range(min(WRITERS, -(-len(writes) // size)))]
+        tasks = [asyncio.create_task(writer()) for _ in bulks[:WRITERS]]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -526,7 +526,9 @@ class Projector:
         if positions:
             await self._patiently(
                 work,
-                lambda: self.collection.store_positions(self.options.topic, positions, now=_milliseconds()),
+                lambda: self.collection.positions.store_positions(
+                    self.options.topic, positions, now=_milliseconds()
+                ),
             )
             self._meter.applied(
                 len(work.batch),

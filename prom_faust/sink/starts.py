@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from prom_faust.lane.freshness import Synced
 from prom_faust.lane.history import Position
-from prom_faust.sink.mongo import Collection
+from prom_faust.sink.mongo.positions import Positions
 
 __all__ = ["Starts"]
 
@@ -20,24 +20,24 @@ class Starts:
     into the collection that it replaced. To write it twice is harmless, for every write is guarded by its position.
 
     Args:
-        collection: the projection's.
+        positions: the projection's.
     """
 
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
+    def __init__(self, positions: Positions) -> None:
+        self._positions = positions
         self._said = False
 
     async def load_positions(self, topic: str) -> Mapping[int, Position]:
         """Partition number to position."""
-        stored = await self._collection.load_positions(topic)
-        redo = await self._collection.load_redo(topic)
+        stored = await self._positions.load_positions(topic)
+        redo = await self._positions.load_redo(topic)
         lowered = {
             number: replace(stored[number], applied=offset)
             for number, offset in redo.items()
             if number in stored and offset < stored[number].applied
         }
         if lowered and not self._said:
-            name = self._collection.options.collection
+            name = self._positions.name
             logger.warning(
                 "sink %s: a rebuild is in its swap, or was cut off in it; a start reads %d partitions from before "
                 "it. If it runs no more, run it again: sink rebuild %s --shadow",
@@ -48,12 +48,12 @@ class Starts:
 
     async def store_positions(self, topic: str, positions: Mapping[int, Position], *, now: int) -> None:
         """Store positions, never backwards."""
-        await self._collection.store_positions(topic, positions, now=now)
+        await self._positions.store_positions(topic, positions, now=now)
 
     async def mark_lost(self, topic: str, lost: Mapping[int, Synced]) -> None:
-        """Flag partitions of which deletes may have been lost, see ``Collection.mark_lost``."""
-        await self._collection.mark_lost(topic, lost)
+        """Flag partitions of which deletes may have been lost, see ``Positions.mark_lost``."""
+        await self._positions.mark_lost(topic, lost)
 
     async def keep_synced(self, topic: str, synced: Mapping[int, Synced]) -> None:
-        """Store up to when all is applied, see ``Collection.keep_synced``."""
-        await self._collection.keep_synced(topic, synced)
+        """Store up to when all is applied, see ``Positions.keep_synced``."""
+        await self._positions.keep_synced(topic, synced)

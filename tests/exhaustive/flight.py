@@ -31,7 +31,8 @@ from prom_faust.lane.record import PlainRecord, TopicPartition
 from prom_faust.lane.tasks import Flights
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.document import document_of, marker_of
-from prom_faust.sink.mongo import Collection
+from prom_faust.sink.mongo.collection import Collection
+from prom_faust.sink.mongo.server import Server as SinkServer
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.service import Projector
 from tests.exhaustive.loop import Loop
@@ -495,7 +496,7 @@ def projector(options):
     """The sink's own, on the current flight's servers."""
     return Projector(
         options,
-        Collection(SERVER, options, deadline=HOUR),
+        Collection(SinkServer(SERVER, deadline=HOUR), options),
         SERVER,
         consumer="g",
         unique_wait=HOUR,

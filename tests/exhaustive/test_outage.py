@@ -7,7 +7,8 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from prom_faust.lane.batch import Batch, Share, Token
-from prom_faust.sink.mongo import Collection
+from prom_faust.sink.mongo.collection import Collection
+from prom_faust.sink.mongo.server import Server
 from prom_faust.sink.service import Projector
 from tests.exhaustive.flight import LIVE, NAME, OPTIONS, Event, record_of
 from tests.exhaustive.loop import Loop
@@ -59,7 +60,7 @@ def test_an_outage_of_an_hour_is_waited_out_with_few_calls(silent, caplog):
     servers = Servers(batch, silent=silent)
     projector = Projector(
         OPTIONS,
-        Collection(servers, OPTIONS, deadline=DEADLINE),
+        Collection(Server(servers, deadline=DEADLINE), OPTIONS),
         publisher=None,
         consumer="g",
         unique_wait=HOUR,

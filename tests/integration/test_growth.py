@@ -56,7 +56,7 @@ async def settled(projection, topics):
 
 
 async def stored_counts(projection):
-    positions = await projection.collection.load_positions(projection.options.topic)
+    positions = await projection.collection.positions.load_positions(projection.options.topic)
     return {number: position.partitions for number, position in positions.items()}
 
 
@@ -230,9 +230,9 @@ async def test_a_member_that_has_not_seen_the_growth_looks_again_before_it_stops
         await send(topics, topic, 4, {key: {"round": 0} for key in KEYS})
         await settled(projection, topics)
         await topics.grow(topic, 6)
-        positions = await projection.collection.load_positions(topic)
+        positions = await projection.collection.positions.load_positions(topic)
         another = {number: replace(position, partitions=6) for number, position in positions.items()}
-        await projection.collection.store_positions(topic, another, now=0)
+        await projection.collection.positions.store_positions(topic, another, now=0)
         assert len(projection.lane.consumer.partitions_for_topic(topic)) == 4
         await projection.lane.check_history()
         assert projection.lane.crash_reason is None

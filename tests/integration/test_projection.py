@@ -228,7 +228,7 @@ async def test_nothing_at_or_after_a_held_record_is_committed(app, topics, topic
     async with projecting(app, database, options) as projection:
         await eventually(lambda: has_key(database.c, "k3"))
         await asyncio.sleep(1.0)
-        positions = await projection.collection.load_positions(topic)
+        positions = await projection.collection.positions.load_positions(topic)
         assert positions[0].applied == 1
         assert (await topics.committed(projection.group, topic))[0] == 1
 

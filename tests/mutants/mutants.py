@@ -109,7 +109,7 @@ MUTANTS = (
     Mutant(
         "G4",
         "no marker where nothing stood",
-        "sink/mongo.py",
+        "sink/mongo/collection.py",
         "return ReplaceOne(write.filter, marker, upsert=True)",
         "return ReplaceOne(write.filter, marker, upsert=False)",
         (FLIGHTS,),
@@ -263,7 +263,7 @@ MUTANTS = (
     Mutant(
         "G6",
         "no deadline for a server that says nothing",
-        "sink/mongo.py",
+        "sink/mongo/server.py",
         "async with asyncio.timeout(self.deadline):",
         "async with asyncio.timeout(None):",
         ("tests/exhaustive/test_outage.py",),

@@ -85,5 +85,5 @@ async def live(collection: Any) -> dict[Any, dict[str, Any]]:
 
 async def applied(projection: Projection, ends: dict[int, int]) -> bool:
     """Whether every record before these ends is applied."""
-    positions = await projection.collection.load_positions(projection.options.topic)
+    positions = await projection.collection.positions.load_positions(projection.options.topic)
     return all(end == 0 or (n in positions and positions[n].applied >= end) for n, end in ends.items())

@@ -53,7 +53,7 @@ async def rebuild(projection: Projection) -> Rebuilt:
     offsets = await _delete_group(projection)
     try:
         documents, positions = await _delete_documents(projection)
-    except PyMongoError as error:
+    except (PyMongoError, UnreachableError) as error:
         raise UnreachableError(
             f"the group's offsets are removed and the collection is not: {error}. Run the rebuild again"
         ) from error
@@ -62,11 +62,9 @@ async def rebuild(projection: Projection) -> Rebuilt:
 
 async def _delete_documents(projection: Projection) -> tuple[int, int]:
     collection = projection.collection
-    documents = int(await collection.documents.count_documents({}))
-    await collection.documents.drop()
+    documents = await collection.drop()
     await remove_shadow(collection)
-    result = await collection.positions.delete_many({"collection": projection.options.collection})
-    return documents, int(result.deleted_count)
+    return documents, await collection.positions.remove()
 
 
 async def _delete_group(projection: Projection) -> int:

@@ -18,7 +18,7 @@ from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.lane.service import Lane
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.mend import exactly, marker_in_place
-from prom_faust.sink.mongo import Collection
+from prom_faust.sink.mongo.collection import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.resync.gone import is_gone
 from prom_faust.sink.resync.seen import SeenKeys
@@ -89,7 +89,7 @@ class Resync:
         return removed
 
     async def _begin(self) -> _Run:
-        positions = await self._collection.load_positions(self._options.topic)
+        positions = await self._collection.positions.load_positions(self._options.topic)
         partitions: dict[TopicPartition, Partition] = {}
         since: dict[TopicPartition, int] = {}
         for name, partition in self._lane.partitions.items():
@@ -165,7 +165,7 @@ class Resync:
 
     async def _end(self, run: _Run, removed: int) -> None:
         self._check(run)
-        await self._collection.mark_found(
+        await self._collection.positions.mark_found(
             self._options.topic, {name.partition: at for name, at in run.since.items()}
         )
         for name, at in run.since.items():

@@ -1,6 +1,6 @@
 """Reading the collection: all of it once, and single keys again."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import bson
@@ -8,10 +8,10 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import PyMongoError
 
-from prom_faust.exceptions import UnreachableError
+from prom_faust.exceptions import DocumentError, UnreachableError
 from prom_faust.sink.document import inserted_id
 from prom_faust.sink.key import Key, found_key, key_value
-from prom_faust.sink.mongo import Collection
+from prom_faust.sink.mongo.collection import Collection
 from prom_faust.sink.order import position_of
 
 __all__ = ["Documents", "decode_body", "same_bytes"]
@@ -49,55 +49,67 @@ class Documents:
     """
 
     def __init__(self, collection: Collection) -> None:
-        raw: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, **LENIENT)
         self._options = collection.options
-        self._name = collection.options.collection
-        self._collection = collection.documents.with_options(codec_options=raw)
+        self._collection = collection
 
     async def estimate(self) -> int:
         """About how many there are, markers included."""
         try:
-            return int(await self._collection.estimated_document_count())
+            return sum([int(await each.estimated_document_count()) for each in await self._collection.all()])
         except PyMongoError as error:
             raise self._unreadable(error) from error
 
-    async def stream(self) -> AsyncIterator[list[RawBSONDocument]]:
-        """All documents, in batches.
+    async def stream(self) -> AsyncIterator[tuple[str, list[RawBSONDocument]]]:
+        """All documents, in batches: the collection's name, and the documents.
 
         Raises:
             UnreachableError: MongoDB does not answer.
         """
-        batch: list[RawBSONDocument] = []
+        for documents in await self._collection.all():
+            batch: list[RawBSONDocument] = []
+            try:
+                async for document in _raw(documents).find({}, batch_size=BATCH):
+                    batch.append(document)
+                    if len(batch) == BATCH:
+                        yield documents.name, batch
+                        batch = []
+            except PyMongoError as error:
+                raise self._unreadable(error) from error
+            if batch:
+                yield documents.name, batch
+
+    def stray(self, name: str, document: Mapping[str, Any]) -> str | None:
+        """Why a document has no business in the collection that it stands in, or None."""
+        if self._options.collection_of is None or (key := found_key(document.get("_key"))) is None:
+            return None
         try:
-            async for document in self._collection.find({}, batch_size=BATCH):
-                batch.append(document)
-                if len(batch) == BATCH:
-                    yield batch
-                    batch = []
-        except PyMongoError as error:
-            raise self._unreadable(error) from error
-        if batch:
-            yield batch
+            home = self._collection.targets.home(key)
+        except DocumentError as error:
+            return f"a document in {name}, and {error}"
+        return None if home == name else f"a document in {name}, and its key belongs into {home}"
 
     async def read(self, keys: Iterable[Key]) -> dict[Key, list[dict[str, Any]]]:
         """The documents of some keys, as ``key_of`` gives them, markers included, decoded and without ``_id``."""
         found: dict[Key, list[dict[str, Any]]] = {}
-        try:
-            documents: Sequence[RawBSONDocument] = await self._collection.find(self._query(keys)).to_list(
-                None
-            )
-        except PyMongoError as error:
-            raise self._unreadable(error) from error
-        for document in documents:
-            key = self.key_of(document)
-            if key is not None:
-                found.setdefault(key, []).append(decode_body(document.raw))
+        for documents, query in await self._queries(keys):
+            try:
+                batch: list[RawBSONDocument] = await _raw(documents).find(query).to_list(None)
+            except PyMongoError as error:
+                raise self._unreadable(error) from error
+            for document in batch:
+                key = self.key_of(document)
+                if key is not None:
+                    found.setdefault(key, []).append(decode_body(document.raw))
         return found
 
-    def _query(self, keys: Iterable[Key]) -> dict[str, Any]:
-        if self._options.appends:
-            return {"_id": {"$in": [inserted_id(self._options.topic, n) for n in keys if isinstance(n, int)]}}
-        return {"_key": {"$in": [key_value(key) for key in keys]}}
+    async def _queries(self, keys: Iterable[Key]) -> list[tuple[Any, dict[str, Any]]]:
+        if self._options.appends:  # a position does not tell the key, and so not the collection
+            ids = [inserted_id(self._options.topic, n) for n in keys if isinstance(n, int)]
+            return [(documents, {"_id": {"$in": ids}}) for documents in await self._collection.all()]
+        return [
+            (documents, {"_key": {"$in": [key_value(key) for key in part]}})
+            for documents, part in self._collection.homes(keys)
+        ]
 
     def key_of(self, document: Mapping[str, Any]) -> Key | None:
         """What makes a document the one of its record: its key, or its position where every record has a document.
@@ -112,4 +124,9 @@ class Documents:
         return None
 
     def _unreadable(self, error: PyMongoError) -> UnreachableError:
-        return UnreachableError(f"collection {self._name} cannot be read: {error}")
+        return UnreachableError(f"collection {self._options.collection} cannot be read: {error}")
+
+
+def _raw(documents: Any) -> Any:
+    options: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, **LENIENT)
+    return documents.with_options(codec_options=options)

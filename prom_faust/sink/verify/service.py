@@ -60,6 +60,7 @@ CHUNK = 500
 SETTLE_POLL_SECONDS = 0.25
 FENCE_MARGIN = 15.0
 """Seconds of a fence's slack that are left for clocks and scheduling."""
+NO_KEY = "a document without a key of a record"
 PERHAPS_DELETED = (
     "the topic has grown and the key's home is another partition now: if it was deleted there, and the cleaner "
     "removed the tombstone, delete this old copy too"
@@ -152,7 +153,7 @@ class _Verification:
 
     async def _open(self) -> None:
         """Find the partitions, and make sure that the log is the one that the sink has read."""
-        stored = await self._projection.collection.load_positions(self._options.topic)
+        stored = await self._projection.collection.positions.load_positions(self._options.topic)
         partitions = await self._log.partitions(self._options.topic)
         if not partitions:
             raise TopicError(f"there is no topic {self._options.topic}")
@@ -232,7 +233,7 @@ class _Verification:
     async def _settle(self) -> None:
         deadline = time.monotonic() + self._wait
         while True:
-            positions = await self._projection.collection.load_positions(self._options.topic)
+            positions = await self._projection.collection.positions.load_positions(self._options.topic)
             lost = [number for number, position in positions.items() if position.lost_since is not None]
             lag = self._lag(positions)
             if not lag and not lost:
@@ -288,14 +289,14 @@ class _Verification:
         """Compare every document with what was folded; what differs is suspected, for now."""
         total = await self._documents.estimate()
         seen = 0
-        async for documents in self._documents.stream():
-            self._scan_batch(documents)
+        async for name, documents in self._documents.stream():
+            self._scan_batch(name, documents)
             seen += len(documents)
             self._progress("comparing", seen, max(total, seen))
             await asyncio.sleep(0)
         self._spill.suspect_miscounted()
 
-    def _scan_batch(self, documents: Sequence[RawBSONDocument]) -> None:
+    def _scan_batch(self, name: str, documents: Sequence[RawBSONDocument]) -> None:
         found: list[Key] = []
         suspects: list[Key] = []
         for document in documents:
@@ -304,10 +305,9 @@ class _Verification:
                 continue
             self._counts["documents"] += 1
             key = self._documents.key_of(document)
-            if key is None:
-                self._foreign.add(
-                    str(document.get("_id")), (Kind.EXTRA, "a document without a key of a record")
-                )
+            stray = NO_KEY if key is None else self._documents.stray(name, document)
+            if key is None or stray:
+                self._foreign.add(str(document.get("_id")), (Kind.EXTRA, stray or NO_KEY))
                 continue
             found.append(key)
             body = self._spill.expected_body(key)
@@ -387,7 +387,7 @@ class _Verification:
         """
         projection = self._projection
         until = time.monotonic() + projection.fence_delay - projection.settings.write_deadline - FENCE_MARGIN
-        await self._check_history(await projection.collection.load_positions(self._options.topic))
+        await self._check_history(await projection.collection.positions.load_positions(self._options.topic))
         await self._read_on()
         documents = await self._documents.read(keys)
         ends = await self._log.ends(list(self._read_to))

@@ -51,7 +51,7 @@ async def settled(projection, topics):
 
 
 async def lost_since(projection):
-    positions = await projection.collection.load_positions(projection.options.topic)
+    positions = await projection.collection.positions.load_positions(projection.options.topic)
     return positions[0].lost_since
 
 
@@ -162,7 +162,7 @@ async def test_a_log_that_ends_in_the_marker_of_a_transaction_is_applied_to_its_
     async with projecting(app, database, ChangelogOptions(topic=topic, collection="c")) as projection:
 
         async def synced():
-            found = (await projection.collection.load_positions(topic)).get(0)
+            found = (await projection.collection.positions.load_positions(topic)).get(0)
             return found is not None and found.synced is not None and found.synced.end == 2 and found
 
         assert (await eventually(synced)).applied == 1
@@ -221,7 +221,7 @@ async def test_a_log_that_turns_out_to_be_another_one_takes_no_document_away(app
     async with projecting(app, database, options, history_interval=600.0) as projection:
         await settled(projection, topics)
         await database.c.update_one({"_key": "a"}, {"$set": {"_key": "unexplained"}})
-        await projection.collection.mark_lost(topic, {0: Synced(1, 2)})
+        await projection.collection.positions.mark_lost(topic, {0: Synced(1, 2)})
         await database.get_collection("_prom_positions").update_one({}, {"$set": {"end": 10}})
         projection.lane.losses.since[TopicPartition(topic, 0)] = 1
         assert isinstance(await crash_of(projection), TopicRecreatedError)
@@ -243,6 +243,6 @@ async def test_a_document_that_was_written_again_since_it_was_read_stays(app, to
         ]
         assert await projection.collection.replace_exactly(mended) == 1
         assert {key: found["x"] for key, found in (await live(database.c)).items()} == {"a": 2}
-    await projection.collection.mark_lost(topic, {0: Synced(1, 3)})
+    await projection.collection.positions.mark_lost(topic, {0: Synced(1, 3)})
     with pytest.raises(NotSettledError, match="partitions 0 may hold deleted keys"):
         await verify(projection, wait=0)

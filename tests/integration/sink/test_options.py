@@ -15,7 +15,8 @@ from prom_faust.lane.record import PlainRecord
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.document import MAX_DOCUMENT_BYTES
 from prom_faust.sink.key import checked_key
-from prom_faust.sink.mongo import Collection
+from prom_faust.sink.mongo.collection import Collection
+from prom_faust.sink.mongo.server import Server
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.plan import KeyPlan, plan_write
 from prom_faust.sink.verify import Kind, verify
@@ -162,8 +163,8 @@ def write_of(options, key, fields, offset=0):
 
 async def test_a_document_of_16_mib_is_stored_beside_another(database):
     options = ChangelogOptions(topic="t", collection="c")
-    collection = Collection(database, options, deadline=30)
-    await collection.ensure_indexes()
+    collection = Collection(Server(database, deadline=30), options)
+    await collection.prepare()
     assert await collection.write([write_of(options, "large", {"a": ""})], now=0) == []
     room = MAX_DOCUMENT_BYTES - len(bson.encode(await database.c.find_one()))
     writes = [write_of(options, "large", {"a": "x" * room}, 1), write_of(options, "good", {"a": 1}, 2)]
@@ -196,7 +197,7 @@ async def test_every_record_is_inserted_once_however_often_it_is_delivered(app, 
     assert [document["_key"] for document in await database.h.find({"_deleted": True}).to_list()] == ["k1"]
 
     before = await database.h.find().sort("_id", 1).to_list()
-    await history.collection.positions.delete_many({})
+    await history.collection.positions.remove()
     again = dataclasses.replace(history.options, group=f"{app.conf.id}.again")
     async with projecting(app, database, again) as projection:
         ends = await topics.ends(again.topic)

@@ -151,7 +151,7 @@ class Rounds:
 
     async def resume(self, at: Mapping[int, int]) -> None:
         """Go on at the stored positions, and where there is none at these."""
-        stored = await self._shadow.load_positions(self._options.topic)
+        stored = await self._shadow.positions.load_positions(self._options.topic)
         self.at = {**at, **{number: position.applied for number, position in stored.items()}}
 
     async def catch_up(self, stage: str | None) -> int:
@@ -256,7 +256,7 @@ class Rounds:
             if last is not None:
                 positions[number] = Position(end, end, last.offset, last.timestamp, len(self._ends))
         if positions:
-            await self._shadow.store_positions(
+            await self._shadow.positions.store_positions(
                 self._options.topic, positions, now=time.time_ns() // 1_000_000
             )
 

@@ -11,7 +11,10 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from prom_faust.backoff import Backoff
 from prom_faust.exceptions import ConfigurationError, UnreachableError
-from prom_faust.sink.mongo import KEY_INDEX, MARKER_INDEX, Collection
+from prom_faust.sink.mongo.collection import Collection
+from prom_faust.sink.mongo.indexes import KEY_INDEX, MARKER_INDEX
+from prom_faust.sink.mongo.positions import REBUILDS, Positions
+from prom_faust.sink.mongo.server import Server
 from prom_faust.sink.options import ChangelogOptions, Index
 from prom_faust.sink.rebuild.shadow.swap import Found, Phase, State
 
@@ -34,10 +37,33 @@ def shadow_of(collection: str) -> str:
 async def remove_shadow(collection: Collection) -> None:
     """Remove what a rebuild in a shadow has left, if one has; a run that is under way ends with an error."""
     name = collection.options.collection
-    if await collection.rebuilds.find_one({"_id": name}) is not None:
-        await collection.documents.database[shadow_of(name)].drop()
-        await collection.positions.delete_many({"collection": shadow_of(name)})
-        await collection.rebuilds.delete_one({"_id": name})
+    rebuilds = collection.server.collection(REBUILDS)
+    if await rebuilds.find_one({"_id": name}) is not None:
+        await collection.server.collection(shadow_of(name)).drop()
+        await Positions(collection.server, shadow_of(name)).remove()
+        await rebuilds.delete_one({"_id": name})
+
+
+class PatientServer(Server):
+    """As any, but a short outage is waited out: hours of reading may depend on one call."""
+
+    async def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the driver under the deadline, again and again while it is unreachable, for half a minute.
+
+        Raises:
+            UnreachableError: the server did not answer in that time.
+            PyMongoError: whatever else the driver raises.
+        """
+        backoff = Backoff()
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await super().call(function, *args, **kwargs)
+            except UnreachableError:
+                if clock() > deadline:
+                    raise
+            await asyncio.sleep(backoff.next())
 
 
 class Shadow(Collection):
@@ -53,27 +79,13 @@ class Shadow(Collection):
     """
 
     def __init__(self, database: Any, options: ChangelogOptions, *, deadline: float) -> None:
-        super().__init__(
-            database, replace(options, collection=shadow_of(options.collection)), deadline=deadline
-        )
+        server = PatientServer(database, deadline=deadline)
+        super().__init__(server, replace(options, collection=shadow_of(options.collection)))
         self.name = options.collection
-        self._database = database
         self._shadow = self.documents
-        self._live = Collection(database, options, deadline=deadline).documents
+        self._live = server.collection(options.collection)
+        self._rebuilds = server.collection(REBUILDS)
         self._run = uuid4().hex
-
-    async def _call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """As with any collection, but a short outage is waited out: hours of reading may depend on one call."""
-        backoff = Backoff()
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + PATIENCE_SECONDS
-        while True:
-            try:
-                return await super()._call(function, *args, **kwargs)
-            except UnreachableError:
-                if clock() > deadline:
-                    raise
-            await asyncio.sleep(backoff.next())
 
     # -- who runs it -----------------------------------------------------------------------------------------
 
@@ -97,7 +109,7 @@ class Shadow(Collection):
         mine = {"topic": self.options.topic, "run": self._run, "beat": 0}
         if seen is None:
             with suppress(DuplicateKeyError):
-                await self._call(self.rebuilds.insert_one, {"_id": self.name, **mine})
+                await self.server.call(self._rebuilds.insert_one, {"_id": self.name, **mine})
         else:
             await self._update({"run": seen.get("run"), "beat": seen.get("beat")}, {"$set": mine})
         # A call that was answered late was made twice: what counts is whose it is now.
@@ -114,8 +126,8 @@ class Shadow(Collection):
 
     async def release(self) -> None:
         """Let another run begin at once."""
-        await self._call(
-            self.rebuilds.delete_one, {"_id": self.name, "run": self._run, "phase": {"$exists": False}}
+        await self.server.call(
+            self._rebuilds.delete_one, {"_id": self.name, "run": self._run, "phase": {"$exists": False}}
         )
         await self._update({"run": self._run}, {"$unset": {"run": ""}})
 
@@ -123,13 +135,13 @@ class Shadow(Collection):
         return ConfigurationError(f"{self.name} is being rebuilt by another run")
 
     async def _update(self, only: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
-        result = await self._call(self.rebuilds.update_one, {"_id": self.name, **only}, change)
+        result = await self.server.call(self._rebuilds.update_one, {"_id": self.name, **only}, change)
         return bool(result.matched_count)
 
     # -- how far it is ---------------------------------------------------------------------------------------
 
     async def _document(self) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = await self._call(self.rebuilds.find_one, {"_id": self.name})
+        found: dict[str, Any] | None = await self.server.call(self._rebuilds.find_one, {"_id": self.name})
         return found
 
     async def load_state(self) -> State | None:
@@ -161,7 +173,7 @@ class Shadow(Collection):
 
     async def clear_state(self) -> None:
         """The rebuild is done: forget it, and the shadow's positions. The run goes on until it is released."""
-        await self._call(self.positions.delete_many, {"collection": self.options.collection})
+        await self.positions.remove()
         await self._update({"run": self._run}, {"$unset": dict.fromkeys(STATE, "")})
 
     # -- the collections -------------------------------------------------------------------------------------
@@ -170,13 +182,13 @@ class Shadow(Collection):
         """What stands under the shadow's name."""
         if not await self._described(self.options.collection):
             return Found.ABSENT
-        indexes = await self._call(self._shadow.index_information)
+        indexes = await self.server.call(self._shadow.index_information)
         return Found.WHOLE if KEY_INDEX.index_name in indexes else Found.DAMAGED
 
-    async def drop(self) -> None:
+    async def remove(self) -> None:
         """Remove the shadow and its positions."""
-        await self._call(self._shadow.drop)
-        await self._call(self.positions.delete_many, {"collection": self.options.collection})
+        await self.server.call(self._shadow.drop)
+        await self.positions.remove()
 
     async def losses(self) -> list[str]:
         """What the live collection has and the projection does not declare: the swap does not keep it."""
@@ -185,14 +197,16 @@ class Shadow(Collection):
             return []
         declared = {index.index_name for index in map(Index.of, self.options.indexes)}
         declared |= {"_id_", KEY_INDEX.index_name, MARKER_INDEX.index_name}
-        indexes = await self._call(self._live.index_information)
+        indexes = await self.server.call(self._live.index_information)
         return [
             *(f"index {name}" for name in sorted(set(indexes) - declared)),
             *(f"option {name}" for name in sorted(described[0].get("options", {}))),
         ]
 
     async def _described(self, name: str) -> list[dict[str, Any]]:
-        answer = await self._call(self._database.command, "listCollections", filter={"name": name})
+        answer = await self.server.call(
+            self.server.database.command, "listCollections", filter={"name": name}
+        )
         found: list[dict[str, Any]] = answer["cursor"]["firstBatch"]
         return found
 
@@ -203,7 +217,7 @@ class Shadow(Collection):
         workers' collection the shadow's markers are new.
         """
         while True:
-            old = await self._call(
+            old = await self.server.call(
                 lambda: (
                     self.documents.find({"_deleted_at": {"$lt": now}}, {"_id": 1})
                     .limit(MARKERS)
@@ -213,7 +227,7 @@ class Shadow(Collection):
             if not old:
                 return
             ids = [document["_id"] for document in old]
-            await self._call(
+            await self.server.call(
                 self.documents.update_many, {"_id": {"$in": ids}}, {"$set": {"_deleted_at": until}}
             )
 

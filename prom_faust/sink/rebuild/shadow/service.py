@@ -207,7 +207,12 @@ class ShadowRebuild:
                 "is not on the topic, so a new collection would not have it. Without --shadow, and with the "
                 "workers stopped, the rebuild is done, and these fields are lost"
             )
-        stored = await self._live.collection.load_positions(options.topic)
+        if options.collection_of is not None:
+            raise ConfigurationError(
+                f"{options.collection} has a collection for every answer of collection_of, and no rename swaps them "
+                "all in one moment. Without --shadow, and with the workers stopped, the rebuild is done"
+            )
+        stored = await self._live.collection.positions.load_positions(options.topic)
         fault = await lost_history(self._live, self._log, stored, rebuild=self._live.lane.rebuild)
         if fault is not None:
             raise fault
@@ -228,7 +233,7 @@ class ShadowRebuild:
         lost = None
         if state is not None:
             self._state = state
-            stored = await self.shadow.load_positions(self.shadow.options.topic)
+            stored = await self.shadow.positions.load_positions(self.shadow.options.topic)
             lost = await lost_history(self._projection, self._log, stored)
             await self._rounds.resume(state.redo if found is Found.ABSENT else {})
         todo = plan(
@@ -254,9 +259,9 @@ class ShadowRebuild:
         """
         self.shadow.write_to_shadow()
         await self._save(phase=Phase.READING)
-        await self.shadow.drop()
+        await self.shadow.remove()
         await self._save(fingerprint=self._fingerprint, since=_milliseconds())
-        await self.shadow.ensure_indexes()
+        await self.shadow.prepare()
         self._rounds.at = {}
 
     async def resume(self) -> None:
