@@ -52,12 +52,14 @@ class Write:
         change: the winner.
         filter: MongoDB filter, with the guard.
         version: the version that is stored with it.
+        exact: whether the guard is the very state that was read.
     """
 
     plan: KeyPlan
     change: Change
     filter: dict[str, Any]
     version: int | None
+    exact: bool = False
 
 
 def group(changes: Iterable[Change]) -> dict[Key, KeyPlan]:
@@ -162,7 +164,7 @@ def plan_write(plan: KeyPlan, stored: Stored | None, *, versioned: bool, exact: 
         return None
     change, _, version = best
     if exact and stored is not None:
-        return Write(plan, change, compare_and_set(change, stored), version)
+        return Write(plan, change, compare_and_set(change, stored), version, exact=True)
     return Write(plan, change, guard(change, version, versioned=versioned), version)
 
 
@@ -180,5 +182,5 @@ def renewal(plan: KeyPlan, stored: Stored | None) -> Write | None:
         return None
     for change in plan.changes:
         if change.deletes and change.n == stored.n:
-            return Write(plan, change, compare_and_set(change, stored), stored.version)
+            return Write(plan, change, compare_and_set(change, stored), stored.version, exact=True)
     return None

@@ -219,7 +219,7 @@ class Projector:
         if work.cuts:
             changes = [change for change in changes if work.has(change.record)]
         plans = apart(changes) if self.options.appends else list(group(changes).values())
-        conflicts = await self._apply(work, plans)
+        conflicts = await self._apply(work, plans, may_insert=True)
         if conflicts:
             await self._settle_conflicts(work, conflicts)
         self.stats.coalesced += len(changes) - len(plans)
@@ -340,7 +340,9 @@ class Projector:
 
     # -- write -----------------------------------------------------------------------------------------------
 
-    async def _apply(self, work: _Work, plans: Iterable[KeyPlan]) -> list[KeyPlan]:
+    async def _apply(
+        self, work: _Work, plans: Iterable[KeyPlan], *, may_insert: bool = False
+    ) -> list[KeyPlan]:
         """Write every key's winner; returns the keys that wait for a unique value."""
         plans = list(plans)
         versioned = self.options.versioned
@@ -349,7 +351,8 @@ class Projector:
         conflicts: list[KeyPlan] = []
         backoff = Backoff()
         while pending:
-            failures = await self._write_all(work, pending)
+            failures = await self._write_all(work, pending, may_insert=may_insert)
+            may_insert = False
             again, taken = await self._judge(work, failures)
             conflicts += taken
             pending = again
@@ -377,14 +380,16 @@ class Projector:
         work.renewed.add(write.change.n)
         return [write]
 
-    async def _write_all(self, work: _Work, writes: Sequence[Write]) -> list[tuple[Write, Failure]]:
+    async def _write_all(
+        self, work: _Work, writes: Sequence[Write], *, may_insert: bool
+    ) -> list[tuple[Write, Failure]]:
         bulks = self.collection.chunks(writes)
         chunks = iter(bulks)
         failures: list[tuple[Write, Failure]] = []
 
         async def writer() -> None:
             for chunk in chunks:
-                refused = await self._patiently(work, partial(self._write_chunk, work, chunk))
+                refused = await self._patiently(work, partial(self._write_chunk, work, chunk, may_insert))
                 failures.extend(refused)
                 self.stats.writes += len(chunk) - len(refused)
                 work.writes += len(chunk) - len(refused)
@@ -398,9 +403,13 @@ class Projector:
             await asyncio.wait(tasks)
         return failures
 
-    async def _write_chunk(self, work: _Work, chunk: Sequence[Write]) -> list[tuple[Write, Failure]]:
+    async def _write_chunk(
+        self, work: _Work, chunk: Sequence[Write], may_insert: bool
+    ) -> list[tuple[Write, Failure]]:
         began = time.monotonic()
-        refused = await self.collection.write(chunk, now=_milliseconds(), check=work.batch.check)
+        refused = await self.collection.write(
+            chunk, now=_milliseconds(), check=work.batch.check, may_insert=may_insert
+        )
         self._meter.wrote(len(chunk), time.monotonic() - began)
         return refused
 

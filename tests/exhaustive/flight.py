@@ -14,11 +14,11 @@ One answer is lost in a run at most.
 import asyncio
 from contextlib import suppress
 from itertools import chain, combinations
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import NamedTuple
 
 from aiokafka.errors import KafkaError
-from pymongo import ReplaceOne
+from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import AutoReconnect
 
 from prom_faust.exceptions import DeadLetterError
@@ -42,6 +42,7 @@ __all__ = [
     "BASE",
     "BROKEN",
     "DELETE",
+    "INSERT",
     "KEYS",
     "LIVE",
     "NAME",
@@ -228,6 +229,14 @@ class Flight:
         self.over = asyncio.Event()
         self.token = Token(NAME)
         self._called = False
+        self._inserts = None
+
+    @property
+    def likely(self):
+        """Whether the first bulk of documents is inserted: what went before may have made either likely."""
+        if self._inserts is None:
+            self._inserts = bool(self.script.choose(2))
+        return self._inserts
 
     # -- choices ---------------------------------------------------------------------------------------------
 
@@ -375,14 +384,19 @@ class Flight:
         )
 
 
+INSERT = (("_never", True),)
+"""The filter of an insert: no document matches, so that it is refused where one stands."""
+
+
 def late_write(operation):
     """A write as it is on its way."""
     document = operation._doc
+    inserts = isinstance(operation, InsertOne)
     return Late(
         KEYS.index(document["_key"]),
         document["_src"]["n"],
         document.get("_deleted") is True,
-        freeze(operation._filter),
+        freeze({"_key": document["_key"]}) + INSERT if inserts else freeze(operation._filter),
     )
 
 
@@ -438,6 +452,17 @@ class Server:
         return self.flight.publish(letters)
 
 
+class EitherWay:
+    """What stands for the sink's memory of what it wrote."""
+
+    @property
+    def likely(self):
+        return SERVER.flight.likely
+
+    def saw(self, written, new):
+        pass
+
+
 class Calls:
     """One collection's calls."""
 
@@ -449,6 +474,7 @@ class Calls:
         assert not ordered
         flight = self._server.flight
         (flight.write if self._documents else flight.store)(operations)
+        return SimpleNamespace(upserted_ids={})
 
     def find(self, query, *_):
         return Cursor(self._server.flight, query)
@@ -496,7 +522,7 @@ def projector(options):
     """The sink's own, on the current flight's servers."""
     return Projector(
         options,
-        Collection(SinkServer(SERVER, deadline=HOUR), options),
+        Collection(SinkServer(SERVER, deadline=HOUR), options, EitherWay()),
         SERVER,
         consumer="g",
         unique_wait=HOUR,

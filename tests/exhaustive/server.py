@@ -4,7 +4,7 @@ Anything else that the sink would send raises, so that the model cannot silently
 """
 
 import bson
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 __all__ = ["Documents", "RefusedError", "matches"]
@@ -67,6 +67,9 @@ class Documents:
         Raises:
             RefusedError: as the server refuses it.
         """
+        if isinstance(operation, InsertOne):
+            self._insert(bson.decode(operation._doc.raw))
+            return
         query, change = operation._filter, operation._doc
         assert operation._upsert
         key = query[self.unique]
@@ -83,6 +86,13 @@ class Documents:
         if standing is not None and not matched:
             raise RefusedError(11000, keyPattern={self.unique: 1})
         self.by_key[key] = document
+
+    def _insert(self, document):
+        if REFUSED in document:
+            raise RefusedError(121)
+        if document[self.unique] in self.by_key:
+            raise RefusedError(11000, keyPattern={self.unique: 1})
+        self.by_key[document[self.unique]] = document
 
     def find(self, query):
         return [document for document in self.by_key.values() if matches(document, query)]

@@ -15,6 +15,7 @@ from prom_faust.sink.plan import group, plan_write, renewal
 from tests.exhaustive.flight import (
     BASE,
     DECODE,
+    INSERT,
     KEYS,
     NONE,
     Doc,
@@ -33,7 +34,11 @@ FRESH, UNTOUCHED = 0, 1
 
 
 class World(NamedTuple):
-    """The world in the middle of a flight: ``called`` after the first call, ``ended`` with its owner."""
+    """The world in the middle of a flight.
+
+    ``called`` after the first call, ``ended`` with its owner; ``inserts`` once it is known whether documents are sent
+    as inserts at first.
+    """
 
     documents: tuple
     letters: frozenset
@@ -45,6 +50,7 @@ class World(NamedTuple):
     committed: bool = False
     called: bool = False
     ended: bool = False
+    inserts: bool | None = None
 
 
 class Operation(NamedTuple):
@@ -115,7 +121,7 @@ class Steps:
             else:
                 plans = group(self.changes).values()
                 writes = [plan_write(plan, None, versioned=False) for plan in plans]
-                yield from self.write(after, Pending(writes, frozenset(), dropped=False))
+                yield from self.write(after, Pending(writes, frozenset(), dropped=False, first=True))
 
     def write(self, world, pending):
         return self.once(self._write, world, pending)
@@ -124,7 +130,12 @@ class Steps:
         if not pending.writes:
             yield from self.project(world) if pending.dropped else self.once(self._store, world)
             return
-        operations = [operation_of(write) for write in pending.writes]
+        if pending.first and world.inserts is None:
+            for either in (False, True):
+                yield from self.write(world._replace(inserts=either), pending)
+            return
+        insert = pending.first and world.inserts
+        operations = [operation_of(write, insert=insert) for write in pending.writes]
         late = {place: one.late for place, one in enumerate(operations) if not one.refused}
         for after, answers in self.call(
             world, [lambda world, one=one: land(world, one) for one in operations], late
@@ -233,15 +244,16 @@ class Pending(NamedTuple):
     writes: list
     renewed: frozenset
     dropped: bool
+    first: bool = False
 
     def __hash__(self):
-        return hash((tuple(write.change.n for write in self.writes), self.renewed, self.dropped))
+        return hash((tuple(write.change.n for write in self.writes), *self[1:]))
 
     def __eq__(self, other):
         mine, theirs = (
             [(one.change.n, one.filter, len(one.plan.changes)) for one in p.writes] for p in (self, other)
         )
-        return (mine, self.renewed, self.dropped) == (theirs, other.renewed, other.dropped)
+        return (mine, *self[1:]) == (theirs, *other[1:])
 
 
 def done(world, effects, places):
@@ -252,9 +264,11 @@ def done(world, effects, places):
     return world, answers
 
 
-def operation_of(write):
+def operation_of(write, *, insert):
     change = write.change
-    late = Late(KEYS.index(change.key), change.n, change.deletes, freeze(write.filter))
+    inserts = insert and not change.deletes and not write.exact
+    query = freeze({"_key": change.key}) + INSERT if inserts else freeze(write.filter)
+    late = Late(KEYS.index(change.key), change.n, change.deletes, query)
     return Operation(late, b"refuse" in (change.record.value or b""))
 
 

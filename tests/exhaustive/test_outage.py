@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from types import SimpleNamespace
 
 import pytest
 from pymongo.errors import AutoReconnect
@@ -40,7 +41,7 @@ class Servers:
         self.calls += 1
         assert self.calls < 10_000, "it does not wait"
         if loop.time() >= HOUR:
-            return
+            return SimpleNamespace(upserted_ids={})
         loop.call_later(0.0, self.look)
         if self.silent:
             await loop.create_future()

@@ -70,9 +70,10 @@ def standing_after(history):
 
 
 class Calm:
-    """A flight in which nothing happens."""
+    """A flight in which nothing happens; ``likely`` if documents are inserted first."""
 
-    def __init__(self, standing):
+    def __init__(self, standing, *, likely):
+        self.likely = likely
         self.documents = Documents("_key")
         if standing is not None:
             document = {"_key": KEY, "at": standing.n, "_src": {"n": standing.n}}
@@ -112,11 +113,16 @@ class Deliveries:
     def project(self, standing, window):
         """What stands after a window; equal ones are projected once."""
         if (standing, window) not in self.windows:
-            calm = SERVER.flight = Calm(standing)
-            share = Share(Token(NAME), [record_of(event, n) for n, event in reversed(window)])
-            Loop().run(PROJECTOR.project(Batch({NAME: share}, held_since={}, clock=lambda: 0.0)))
-            self.windows[standing, window] = calm.standing
+            (after,) = {self._projected(standing, window, likely=likely) for likely in (False, True)}
+            self.windows[standing, window] = after
         return self.windows[standing, window]
+
+    @staticmethod
+    def _projected(standing, window, *, likely):
+        calm = SERVER.flight = Calm(standing, likely=likely)
+        share = Share(Token(NAME), [record_of(event, n) for n, event in reversed(window)])
+        Loop().run(PROJECTOR.project(Batch({NAME: share}, held_since={}, clock=lambda: 0.0)))
+        return calm.standing
 
     def ends(self, history):
         """All that can stand in the end."""

@@ -1,6 +1,7 @@
 """The documents of a projection, as the sink sees them: guarded bulk writes, reads of what stands, delete markers."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
@@ -15,6 +16,7 @@ from prom_faust.sink.mongo.indexes import ensure_indexes
 from prom_faust.sink.mongo.positions import Positions
 from prom_faust.sink.mongo.server import Server
 from prom_faust.sink.mongo.targets import Targets
+from prom_faust.sink.novelty import Novelty
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.order import Stored
 from prom_faust.sink.outcome import BAD_DATA, Failure, Verdict, classify
@@ -32,14 +34,16 @@ class Collection:
     Args:
         server: where they are.
         options: the projection's options.
+        novelty: what decides whether new documents are inserted; one of its own by default.
     """
 
-    def __init__(self, server: Server, options: ChangelogOptions) -> None:
+    def __init__(self, server: Server, options: ChangelogOptions, novelty: Novelty | None = None) -> None:
         self.server = server
         self.options = options
         self.documents = server.collection(options.collection)
         self.positions = Positions(server, options.collection)
         self.targets = Targets(server, options)
+        self._novelty = novelty or Novelty()
 
     async def prepare(self) -> None:
         """Make the indexes, those of new collections excepted: they wait for ``collection_of`` to name them.
@@ -92,7 +96,12 @@ class Collection:
         return [part[start : start + size] for part in parts for start in range(0, len(part), size)]
 
     async def write(
-        self, writes: Sequence[Write], *, now: int, check: Callable[[], None] = lambda: None
+        self,
+        writes: Sequence[Write],
+        *,
+        now: int,
+        check: Callable[[], None] = lambda: None,
+        may_insert: bool = False,
     ) -> list[tuple[Write, Failure]]:
         """One unordered bulk write for each collection that they go into, acknowledged by the majority.
 
@@ -100,6 +109,8 @@ class Collection:
             writes: at most ``options.size``, each of another key.
             now: milliseconds since the epoch, for markers.
             check: raises where the writes are not ours any more; called before every call but the first.
+            may_insert: send those without guard that find nothing, if that is likely of all; what is refused then is
+                to be written again, without this.
 
         Returns:
             The writes that failed, with the reason; all others are done.
@@ -109,43 +120,77 @@ class Collection:
             UnreachableError: the server, or too few of them, did not answer: nothing is known of any write.
         """
         if self.options.collection_of is None:
-            return await self._write(self.documents, writes, now, check)
+            return await self._write(self.documents, writes, now, check, may_insert=may_insert)
         failures: list[tuple[Write, Failure]] = []
         for name, part in self.targets.split(writes, _key_of_write).items():
             documents = await self.targets.open(name)
             check()
-            failures += await self._write(documents, part, now, check)
+            failures += await self._write(documents, part, now, check, may_insert=may_insert)
         return failures
 
     async def _write(
-        self, documents: Any, writes: Sequence[Write], now: int, check: Callable[[], None]
+        self,
+        documents: Any,
+        writes: Sequence[Write],
+        now: int,
+        check: Callable[[], None],
+        *,
+        may_insert: bool = False,
     ) -> list[tuple[Write, Failure]]:
-        operations = [self._operation(write, now) for write in writes]
+        may_insert = may_insert and not self.options.appends
+        insert = may_insert and self._novelty.likely
+        operations = [self._operation(write, now, insert=insert) for write in writes]
         try:
-            await self.server.call(documents.bulk_write, operations, ordered=False)
+            result = await self.server.call(documents.bulk_write, operations, ordered=False)
         except BulkWriteError as error:
-            return self._failures(writes, error.details)
+            failures = self._failures(writes, operations, error.details)
+            if may_insert:
+                upserted = {each["index"] for each in error.details.get("upserted", ())}
+                self._learn(writes, operations, upserted, {failure.index for _, failure in failures})
+            return failures
         except OperationFailure as error:
             # The command as a whole was refused; alone, the one that is to blame shows.
             if len(writes) == 1:
                 verdict = Verdict.BAD_DATA if error.code in BAD_DATA else Verdict.UNKNOWN
                 return [(writes[0], Failure(0, error.code or 0, str(error), verdict))]
-            failures: list[tuple[Write, Failure]] = []
+            failures = []
             for write in writes:
                 check()
                 failures += await self._write(documents, [write], now, check)
             return failures
+        if may_insert:
+            self._learn(writes, operations, result.upserted_ids or {}, ())
         return []
 
-    def _operation(self, write: Write, now: int) -> InsertOne[Any] | ReplaceOne[Any] | UpdateOne:
+    def _learn(
+        self,
+        writes: Sequence[Write],
+        operations: Sequence[object],
+        upserted: Container[int],
+        refused: Container[int],
+    ) -> None:
+        """Remember for how many of these documents nothing stood."""
+        live = [index for index, write in enumerate(writes) if not write.change.deletes and not write.exact]
+        new = [
+            index
+            for index in live
+            if index in upserted or (isinstance(operations[index], InsertOne) and index not in refused)
+        ]
+        self._novelty.saw(len(live), len(new))
+
+    def _operation(
+        self, write: Write, now: int, *, insert: bool
+    ) -> InsertOne[Any] | ReplaceOne[Any] | UpdateOne:
         change = write.change
         if self.options.appends:
             return InsertOne(document_of(change))
         if change.deletes:
             marker = marker_of(change, deleted_at=now, version=write.version, inherits=change.version is None)
             return ReplaceOne(write.filter, marker, upsert=True)
+        document = document_of(change)
+        if insert and not write.exact and not has_operator_names(document):
+            return InsertOne(document)
         if change.fields is None:
-            document = document_of(change)
             if has_operator_names(document):
                 # A replacement may not have such names where a document stands, what a pipeline makes may.
                 return UpdateOne(write.filter, [{"$replaceWith": {"$literal": document}}], upsert=True)
@@ -160,9 +205,18 @@ class Collection:
             upsert=True,
         )
 
-    @staticmethod
-    def _failures(writes: Sequence[Write], details: Mapping[str, Any]) -> list[tuple[Write, Failure]]:
+    def _failures(
+        self, writes: Sequence[Write], operations: Sequence[object], details: Mapping[str, Any]
+    ) -> list[tuple[Write, Failure]]:
         failures = [classify(error) for error in details.get("writeErrors", ())]
+        if not self.options.appends:
+            # Which of two unique indexes refuses an insert says nothing: the key may be taken, too.
+            failures = [
+                replace(failure, verdict=Verdict.KEY_TAKEN)
+                if failure.verdict is Verdict.UNIQUE and isinstance(operations[failure.index], InsertOne)
+                else failure
+                for failure in failures
+            ]
         if details.get("writeConcernErrors"):
             # Written, and perhaps not by the majority: writing again is what makes sure.
             known = {failure.index for failure in failures}

@@ -104,7 +104,7 @@ def _rewrite(key: Key, expected: Expected, document: Document | None, projected:
         fields=None if owned is None else {name: wanted[name] for name in owned if name in wanted},
     )
     exact = guard(change, version, versioned=projected.versioned) if document is None else exactly(document)
-    return Write(KeyPlan(key, [change]), change, exact, version)
+    return Write(KeyPlan(key, [change]), change, exact, version, exact=document is not None)
 
 
 def _marker(

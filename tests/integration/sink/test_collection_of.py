@@ -20,7 +20,7 @@ NAMES = ["orders_0", "orders_1", "orders_2"]
 
 
 def by_last_digit(key):
-    """k0 -> orders_0 and so on; those that end in 9 stay in the projection's own, x has no name that MongoDB takes."""
+    """k0 -> orders_0 and so on; 9 stays in the projection's own, and x gets a name that MongoDB does not take."""
     if key.endswith("9"):
         return None
     return f"orders_{int(key[-1]) % 3}" if key[0] == "k" else "a$b"
