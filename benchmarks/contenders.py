@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.connector import connector_command, prepare_connector
 from benchmarks.quix import prepare_quix, quix_command
@@ -14,6 +15,8 @@ __all__ = ["CONTENDERS", "Contender"]
 
 TAKE_SIZE = 500
 BY_HAND: tuple[Workload, ...] = ("unique", "hot")
+NEW: tuple[Workload, ...] = ("unique", "large")
+"""Where no record meets a document."""
 
 
 def _nothing(_: Progress) -> None:
@@ -71,6 +74,13 @@ CONTENDERS = (
         command=_python("-m", "benchmarks.ceiling"),
         records=lambda _, count: count,
     ),
+    Contender(
+        name="inserts",
+        title="ceiling: inserts from memory",
+        command=_python("-m", "benchmarks.ceiling", "--insert"),
+        records=lambda _, count: count,
+        workloads=NEW,
+    ),
     Contender(name="sink", title="prom_faust sink", command=_worker("sink"), records=length_of),
     Contender(
         name="plain",
@@ -84,6 +94,16 @@ CONTENDERS = (
         command=connector_command,
         # From outside only the end of the topic can be seen.
         records=length_of,
+        key="id",
+        outside=True,
+        prepare=prepare_connector,
+    ),
+    Contender(
+        name="defaults",
+        title="mongo-kafka connector, defaults",
+        command=partial(connector_command, tuned=False),
+        records=length_of,
+        workloads=BY_HAND,
         key="id",
         outside=True,
         prepare=prepare_connector,

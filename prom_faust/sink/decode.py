@@ -41,7 +41,7 @@ def decoder(options: ChangelogOptions) -> Decoder:
     """
     read_key = _key_reader(options)
     decode_value = _value_decoder(options.model)
-    key_of = _key_getter(options.key_of) if options.key_of is not None else None
+    key_of = _event_key(options, options.key_of, read_key) if options.key_of is not None else None
     version_of = _getter(options.version_of) if options.version_of is not None else None
     shape = _shape(options)
     tombstone = options.tombstone
@@ -57,7 +57,7 @@ def decoder(options: ChangelogOptions) -> Decoder:
         event = None if is_null(value) else decode_value(value or b"")
         if event is None or is_deleted(event) or (tombstone is not None and tombstone(event)):
             return ending(record, event, read_key, version_of)
-        key = read_key(record) if key_of is None else _key(record, event, read_key, key_of, options)
+        key = read_key(record) if key_of is None else key_of(record, event)
         version = _version(version_of(event)) if version_of else None
         fields = shape(event)
         n = position(record)
@@ -137,20 +137,23 @@ def _no_key() -> KeyMismatchError:
     return KeyMismatchError("the record has no key")
 
 
-def _key(
-    record: Record,
-    event: Any,
-    read_key: Callable[[Record], Key],
-    key_of: Callable[[Any], Any],
-    options: ChangelogOptions,
-) -> Key:
-    key = checked_key(key_of(event), order=options.key_fields)
-    if options.compacted and not options.appends and (found := read_key(record)) != key:
-        raise KeyMismatchError(
-            f"the record key {found!r} is not the key of its value, {key!r}: a tombstone would miss the document "
-            '(record_key="json" reads JSON keys)'
-        )
-    return key
+def _event_key(
+    options: ChangelogOptions, of: KeyOf, read_key: Callable[[Record], Key]
+) -> Callable[[Record, Any], Key]:
+    """The key that an event has, compared with its record's where that is the one a tombstone comes with."""
+    get, order = _key_getter(of), options.key_fields
+    compared = options.compacted and not options.appends
+
+    def event_key(record: Record, event: Any) -> Key:
+        key = checked_key(get(event), order=order)
+        if compared and (found := read_key(record)) != key:
+            raise KeyMismatchError(
+                f"the record key {found!r} is not the key of its value, {key!r}: a tombstone would miss the document "
+                '(record_key="json" reads JSON keys)'
+            )
+        return key
+
+    return event_key
 
 
 def _tombstone(
@@ -207,7 +210,7 @@ def _getter(of: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def get(event: Any) -> Any:
         try:
-            return event[name] if isinstance(event, Mapping) else getattr(event, name)
+            return event[name] if type(event) is dict else getattr(event, name)
         except (KeyError, AttributeError) as error:
             raise DecodeError(f"the value has no field {name!r}") from error
 
