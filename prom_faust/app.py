@@ -1,19 +1,14 @@
 """``install``: the one place that wires the plugin into a Faust app."""
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
-from urllib.parse import unquote
 
 import faust
 from faust.app.base import BootStrategy
-from faust.tables.sets import SetTable
 from faust.tables.wrappers import WindowWrapper
 from pydantic import BaseModel
-from pymongo import AsyncMongoClient
-from pymongo.errors import PyMongoError
 
 from prom_faust.assignment.coordinator import PartitionCoordinator
 from prom_faust.assignment.handover import Hook
@@ -51,9 +46,11 @@ from prom_faust.schema.registry import SchemaRegistry
 from prom_faust.settings import Settings, load_settings
 from prom_faust.sink.faust import Projection, attach
 from prom_faust.sink.metrics import SinkHistograms
+from prom_faust.sink.mongo.url import database_of
 from prom_faust.sink.options import ChangelogOptions, Index, KeyOf, MapOf, RecordKey, VersionOf
 from prom_faust.sink.target import CollectionOf
 from prom_faust.sink.tolerance import Tolerance
+from prom_faust.tables.source.faust import plain_table, table_fields
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
 __all__ = ["Prom", "install"]
@@ -102,7 +99,7 @@ class Prom:
     def database(self) -> Any:
         """The MongoDB database of ``mongo_url``; its client is made at first use."""
         if self._database is None:
-            self._database = _database(self.settings.mongo_url)
+            self._database = database_of(self.settings.mongo_url)
         return self._database
 
     def topic(
@@ -255,8 +252,8 @@ class Prom:
         """
         table = isinstance(topic, faust.Table | WindowWrapper)
         if isinstance(topic, faust.Table | WindowWrapper):
-            source = _plain_table(topic)
-            collection, map, topic = collection or source.name, map or _table_fields, self._changelog(source)  # noqa: A001
+            source = plain_table(topic)
+            collection, map, topic = collection or source.name, map or table_fields, self._changelog(source)  # noqa: A001
         if collection is None:
             raise ConfigurationError("materialize needs collection=, the name of the collection")
         if collection in self.projections:
@@ -307,10 +304,11 @@ class Prom:
         group: str | None = None,
         reset: Literal["earliest", "latest"] = "earliest",
         concurrency: int = 1,
+        by_key: bool = False,
         on_error: OnError = "retry",
         attempts: int = 5,
     ) -> Callable[[BatchFun], BatchAgent]:
-        """Make an agent that gets batches, each at least once, in order within a partition.
+        """Make an agent that gets batches, each at least once, in order within a partition, or of each key.
 
         A batch is done when the agent asks for the next one; only then are its offsets committed. If the agent
         raises, Faust restarts it, and the batch is sent again after a pause that grows; ``/ops/sinks`` says why.
@@ -336,7 +334,9 @@ class Prom:
             name: the agent's name; the function's by default.
             group: the consumer group; ``<app id>.batch:<name>`` by default.
             reset: where a group without committed offsets starts.
-            concurrency: how many batches, of different partitions, are worked on at once.
+            concurrency: how many batches are worked on at once: of different partitions, or of different keys.
+            by_key: whether batches of different keys are worked on at once, also those of one partition. A key's
+                records are in order then, a partition's are not; those without a key keep their partition's order.
             on_error: what is done when the agent raises: ``retry``, ``dead_letter`` or ``stop``.
             attempts: how often a batch, and then a record alone, is tried before the latter two.
 
@@ -348,6 +348,11 @@ class Prom:
                     await store([record.value for record in batch])
         """
         source, policy = self._source(topic), Policy(on_error, attempts)
+        if by_key and concurrency < 2:  # noqa: PLR2004 - one is no concurrency
+            raise ConfigurationError(
+                "by_key=True divides the records among batches that are worked on at once: say how many with "
+                "concurrency=, 2 at least"
+            )
 
         def decorate(fun: BatchFun) -> BatchAgent:
             agent_name = name or f"{fun.__module__}.{fun.__qualname__}"
@@ -360,6 +365,8 @@ class Prom:
                 drain_timeout=self.settings.drain_timeout,
                 history_interval=self.settings.history_interval,
                 policy=policy,
+                slots=1 if by_key else None,
+                parts=concurrency if by_key else 1,
             )
             return add_batch_agent(self, fun, options, name=agent_name, concurrency=concurrency)
 
@@ -715,39 +722,6 @@ def install(
     return prom
 
 
-def _database(url: str) -> Any:
-    try:
-        if not url.startswith(("mongodb://", "mongodb+srv://")):
-            raise ConfigurationError(
-                "mongo_url cannot be used: it must begin with mongodb:// or mongodb+srv://"
-            )
-        client: AsyncMongoClient[Any] = AsyncMongoClient(
-            url, serverSelectionTimeoutMS=5_000, connectTimeoutMS=5_000, appname="prom_faust"
-        )
-        database = client.get_default_database("prom")
-    except (PyMongoError, ValueError, OSError) as error:
-        raise ConfigurationError(f"mongo_url cannot be used: {_without_login(error, url)}") from None
-    # The driver takes "a.b" for a collection of a.
-    if unquote(_after_login(url).partition("?")[0].partition("/")[2]) not in {"", database.name}:
-        raise ConfigurationError("mongo_url cannot be used: its path must be the name of a database")
-    return database
-
-
-def _after_login(url: str) -> str:
-    return url.partition("://")[2].rpartition("@")[2]
-
-
-def _without_login(error: Exception, url: str) -> str:
-    """What the driver says of a URL, unless it quotes a part of the user's name or password.
-
-    It takes one that is not escaped for a part of the host's or the database's name.
-    """
-    login = url.partition("://")[2].removesuffix(_after_login(url))
-    if {*re.findall(r"\w+", login)} & {*re.findall(r"\w+", str(error))}:
-        return "user and password must be escaped, as urllib.parse.quote_plus does it (RFC 3986)"
-    return str(error)
-
-
 def _log_json(app: faust.App) -> None:
     """Let the worker log JSON: Faust reads its settings when they are first asked for, and that may have been."""
 
@@ -768,30 +742,3 @@ def _log_json(app: faust.App) -> None:
 
 def _keys_are_json(topic: faust.Topic | str) -> bool:
     return not isinstance(topic, str) and topic.key_serializer == "json"
-
-
-def _plain_table(table: faust.Table[Any, Any] | WindowWrapper) -> faust.Table[Any, Any]:
-    """A table whose changelog holds the value of every key.
-
-    Raises:
-        ConfigurationError: it is windowed or a set, or its values are not JSON.
-    """
-    if isinstance(table, WindowWrapper) or table.window is not None:
-        raise ConfigurationError(
-            f"table {table.name} is windowed, and cannot be a collection: its changelog has a key for every window, "
-            "which expires without a record. Write what you want to query into a table without a window, or a topic"
-        )
-    if isinstance(table, SetTable):
-        raise ConfigurationError(
-            f"table {table.name} is a set, and cannot be a collection: its changelog holds what was added and "
-            "discarded, not the sets. Keep lists in a plain table instead"
-        )
-    if table.value_serializer != "json":
-        raise ConfigurationError(
-            f"table {table.name} has values in {table.value_serializer}: a projection reads JSON"
-        )
-    return table
-
-
-def _table_fields(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {"value": value}

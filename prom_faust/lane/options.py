@@ -37,6 +37,7 @@ class LaneOptions:
             partitions by then.
         policy: what is done with a batch over which the agent raises.
         slots: how many batches, of different partitions, may be in flight; the agent's concurrency by default.
+        parts: into how many parts, by key, what a slot has in flight is divided; each is a batch for the agent.
     """
 
     topic: str
@@ -60,3 +61,4 @@ class LaneOptions:
     strict: bool = False
     policy: Policy = field(default_factory=Policy)
     slots: int | None = None
+    parts: int = 1

@@ -87,6 +87,7 @@ class Lane(Service):
             agent,
             self.partitions,
             slots=options.slots or agent.concurrency,
+            parts=options.parts,
             batch=options.batch,
             max_bytes=options.max_bytes,
             retry_after=options.retry_after,

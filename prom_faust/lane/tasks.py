@@ -14,6 +14,7 @@ from prom_faust.lane.batch import Batch, Share
 from prom_faust.lane.failure.policy import Policy
 from prom_faust.lane.failure.tasks import Bury, Flight, FlightPlan
 from prom_faust.lane.partition import Partition
+from prom_faust.lane.parts import by_key, in_turn, put_together
 from prom_faust.lane.record import TopicPartition
 
 __all__ = ["Flights"]
@@ -29,6 +30,7 @@ class Flights:
         agent: works on them.
         partitions: the owned partitions; the lane adds and removes them.
         slots: how many batches may be in flight.
+        parts: into how many parts, by key, a batch is divided; the agent gets each of them as a batch.
         batch: the most records in one batch.
         max_bytes: the most bytes of records in one batch.
         retry_after: seconds until held and put-back records come again.
@@ -45,6 +47,7 @@ class Flights:
         partitions: Mapping[TopicPartition, Partition],
         *,
         slots: int,
+        parts: int,
         batch: int,
         max_bytes: int,
         retry_after: float,
@@ -57,6 +60,7 @@ class Flights:
         self._agent = agent
         self._partitions = partitions
         self._batch = batch
+        self._parts = parts
         self._max_bytes = max_bytes
         self._retry_after = retry_after
         self._done = done
@@ -75,7 +79,7 @@ class Flights:
     @property
     def in_flight(self) -> int:
         """How many batches the agent has."""
-        return sum(slot.delivery is not None and not slot.delivery.done.done() for slot in self._slots)
+        return sum(part.at_work for slot in self._slots for part in slot.parts)
 
     async def work(self, index: int, stopping: Callable[[], bool]) -> None:
         """Fill one slot again and again, until ``stopping`` says so."""
@@ -108,7 +112,7 @@ class Flights:
     def _assemble(self, index: int) -> dict[TopicPartition, Share]:
         now = asyncio.get_running_loop().time()
         # Slots begin with different sizes, or they would all decode, and then all write, at the same time.
-        records = max(1, self._batch // (1 if self._slots[index].began else index + 1))
+        records = max(1, self._batch * self._parts // (1 if self._slots[index].began else index + 1))
         size = self._max_bytes
         shares: dict[TopicPartition, Share] = {}
         for partition in self.of_slot(index):
@@ -137,8 +141,24 @@ class Flights:
         shares: dict[TopicPartition, Share],
         held_since: Mapping[tuple[TopicPartition, int], float],
     ) -> None:
-        """See one batch through the agent, whatever that does with it, or until it is revoked."""
+        """See one batch through the agent, in parts or whole, whatever that does with it, or until it is revoked."""
+        if self._parts == 1:
+            slot.parts = [_Part(shares)]
+        else:
+            slot.parts = [_Part(piece) for piece in by_key(shares, self._parts)]
+        for part in slot.parts:
+            part.task = asyncio.create_task(self._complete_part(part, held_since))
+        tasks = [part.task for part in slot.parts if part.task is not None]
+        await asyncio.wait(tasks)
+        ours = [not task.cancelled() and task.result() for task in tasks]
+        if all(ours):
+            if self._parts > 1:
+                put_together(shares, [part.whole for part in slot.parts])
+            self._settle(shares)
 
+    async def _complete_part(
+        self, part: "_Part", held_since: Mapping[tuple[TopicPartition, int], float]
+    ) -> bool:
         async def give(shares: Mapping[TopicPartition, Share]) -> Delivery:
             batch = Batch(
                 shares,
@@ -147,13 +167,15 @@ class Flights:
                 leased=self._leased,
             )
             batch.landing = self._landing
-            slot.delivery = Delivery(batch)
-            await self._agent.deliver(slot.delivery)
-            await asyncio.wait([slot.delivery.done])
-            return slot.delivery
+            part.delivery = delivery = Delivery(batch)
+            await self._agent.deliver(delivery)
+            await asyncio.wait([delivery.done])
+            return delivery
 
-        if await Flight(self._plan, give).complete(shares):
-            self._settle(shares)
+        flight = Flight(self._plan, give)
+        if self._parts == 1:
+            return await flight.complete(part.whole)
+        return await flight.complete_parts(part.whole, in_turn(part.whole, self._batch), part=False)
 
     def _settle(self, shares: Mapping[TopicPartition, Share]) -> None:
         now = asyncio.get_running_loop().time()
@@ -215,22 +237,25 @@ class _Slot:
         self.wakeup = asyncio.Event()
         self.began = False
         self.task: asyncio.Task[None] | None = None
-        self.delivery: Delivery | None = None
+        self.parts: list[_Part] = []
 
     @property
     def waiting(self) -> bool:
         """Whether its batch waits for a server, so that a revocation need not wait for the batch."""
-        return self.delivery is not None and self.delivery.batch.waiting
+        parts = [part for part in self.parts if not part.over]
+        return bool(parts) and all(part.waiting for part in parts)
 
     @property
     def shares(self) -> Mapping[TopicPartition, Share]:
         """What is in flight."""
-        return {} if self.delivery is None or self.delivery.done.done() else self.delivery.batch.shares
+        at_work = [part.delivery for part in self.parts if part.delivery is not None and part.at_work]
+        return {name: share for delivery in at_work for name, share in delivery.batch.shares.items()}
 
     def land(self) -> None:
         """Let the agent know that it should come to an end."""
-        if self.delivery is not None:
-            self.delivery.batch.landing = True
+        for part in self.parts:
+            if part.delivery is not None:
+                part.delivery.batch.landing = True
 
     async def wait(self, timeout: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -239,8 +264,43 @@ class _Slot:
         self.wakeup.clear()
 
     def cancel(self) -> None:
-        """Stop the work; a batch that only waits to be sent again is given up at once."""
-        if self.delivery is not None and not self.delivery.done.done():
+        """Stop the work; what only waits to be sent again is given up at once."""
+        for part in self.parts:
+            part.cancel()
+
+
+class _Part:
+    """What of a batch in flight is worked on by itself: all of it, or the records of some keys.
+
+    Attributes:
+        whole: its records.
+        task: sees them through.
+        delivery: what the agent was given of them last.
+    """
+
+    def __init__(self, whole: Mapping[TopicPartition, Share]) -> None:
+        self.whole = whole
+        self.task: asyncio.Task[bool] | None = None
+        self.delivery: Delivery | None = None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the agent has some of them."""
+        return self.delivery is not None and not self.delivery.done.done()
+
+    @property
+    def over(self) -> bool:
+        """Whether they were seen through."""
+        return self.task is not None and self.task.done()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the work on them waits for a server."""
+        return self.delivery is not None and self.delivery.batch.waiting
+
+    def cancel(self) -> None:
+        """Stop the work, or the waiting between two tries of it."""
+        if self.delivery is not None and self.at_work:
             self.delivery.cancel()
         elif self.task is not None:
             self.task.cancel()

@@ -542,6 +542,7 @@ async def fly(flight, loop):
         agent,
         {NAME: partition},
         slots=1,
+        parts=1,
         batch=len(flight.start.events),
         max_bytes=1_000_000,
         retry_after=1.0,

@@ -110,3 +110,32 @@ async def test_stop_stops_the_partitions_of_bad_records_and_the_worker_says_that
         worker.stop()
     assert await letters(topics, topic) == []
     assert await topics.committed(f"{topic}.copy", topic) == {0: 7, 1: 6, 2: 1, 3: 0}
+
+
+async def test_batches_of_different_keys_are_worked_on_at_once_and_each_keys_records_in_order(
+    kafka, topics, unique, tmp_path
+):
+    """One partition, crashes on the way, and a kill -9 in the middle."""
+    topic = await topics.create(unique, 1, **{"cleanup.policy": "delete"})
+    await topics.send_all(topic, [(str(n % 37), n) for n in range(2_000)])
+    seed = int(time.time())
+    print(f"seed {seed}")
+    out = tmp_path / "out"
+    env = {"KAFKA_URL": kafka.url, "TOPIC": topic, "OUT": str(out), "SEED": str(seed)}
+    with FaustWorker("tests.faults.keys_app", tmp_path / "log", env) as worker:
+        wait_for(out, 600)
+        worker.kill()
+        killed_at = len(lines(out))
+        with FaustWorker("tests.faults.keys_app", tmp_path / "log2", env) as second:
+            deadline = time.monotonic() + 40.0
+            while {offset for _, offset, _ in lines(out)} != set(range(2_000)):
+                assert time.monotonic() < deadline, len(lines(out))
+                time.sleep(0.1)
+            second.stop()
+    for run in (lines(out)[:killed_at], lines(out)[killed_at:]):
+        for key in range(37):
+            offsets = [offset for found, offset, _ in run if found == key]
+            first = list(dict.fromkeys(offsets))
+            assert first == sorted(first)
+    assert max(count for _, _, count in lines(out)) > 1
+    assert "a key is worked on twice" not in (tmp_path / "log").read_text() + (tmp_path / "log2").read_text()

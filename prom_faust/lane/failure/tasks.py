@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from prom_faust.backoff import Backoff
 from prom_faust.exceptions import DeadLetterError, PromFaustError, RecordError, RevokedError
@@ -90,7 +90,7 @@ class Flight:
             match self._verdict(error, failures, shares, part=part):
                 case Verdict.APART:
                     logger.warning("%s: %s; the batch is taken apart", self._plan.label, crash)
-                    return await self._take_apart(shares)
+                    return await self.complete_parts(shares, halves(shares))
                 case Verdict.BURY:
                     record = next(iter(shares.values())).records[0]
                     return await self._bury(delivery, shares, record, dead(error, failures))
@@ -105,14 +105,21 @@ class Flight:
                     await self._wait(delivery, shares, PromFaustError(f"it comes again: {crash}"), delay)
         return False
 
-    async def _take_apart(self, shares: Shares) -> bool:
-        for half in halves(shares):
-            # A partition that was put back by the first half is not gone on with.
-            rest = {name: share for name, share in half.items() if shares[name].put_back is None}
+    async def complete_parts(self, shares: Shares, parts: Iterable[Shares], *, part: bool = True) -> bool:
+        """See records through part by part; False where they are ours no more.
+
+        Args:
+            shares: the records.
+            parts: the same, divided; each partition's in their order.
+            part: whether the parts are those of a batch that was taken apart.
+        """
+        for each in parts:
+            # A partition that was put back by an earlier part is not gone on with.
+            rest = {name: share for name, share in each.items() if shares[name].put_back is None}
             if self._plan.landing():
                 for name, share in rest.items():
                     share.put_back = RevokedError(f"{name} is being given back")
-            elif rest and not await self.complete(rest, part=True):
+            elif rest and not await self.complete(rest, part=part):
                 return False
             for name, share in rest.items():
                 shares[name].adopt(share)
