@@ -3,11 +3,12 @@
 Start with :func:`install`; everything public is named here.
 """
 
-from prom_faust.app import Prom, install
+from prom_faust.app import Prom
 from prom_faust.assignment.coordinator import PartitionCoordinator
 from prom_faust.assignment.faust import RendezvousAssignor
 from prom_faust.events.event import Event
 from prom_faust.exceptions import PayloadInvalidError, RecordError
+from prom_faust.installation import install
 from prom_faust.lane.batch import Batch
 from prom_faust.lane.record import Record
 from prom_faust.partitioned.event import PartitionedEvent

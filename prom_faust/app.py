@@ -1,4 +1,4 @@
-"""``install``: the one place that wires the plugin into a Faust app."""
+"""The plugin of one app: what topics, projections, agents and coordinators are declared on."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -6,14 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import faust
-from faust.app.base import BootStrategy
 from faust.tables.wrappers import WindowWrapper
 from pydantic import BaseModel
 
 from prom_faust.assignment.coordinator import PartitionCoordinator
 from prom_faust.assignment.handover import Hook
-from prom_faust.boot import Preflight, PreflightFirst
-from prom_faust.cli.faust import register_commands
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.faust import Burial
@@ -26,24 +23,20 @@ from prom_faust.lane.failure.policy import OnError, Policy
 from prom_faust.lane.faust import Stop, add_batch_agent
 from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.service import Lane
-from prom_faust.logs import json_logging
-from prom_faust.ops.app import install_ops
 from prom_faust.ops.pages import Pages
 from prom_faust.ops.status import TOPIC as STATUS_TOPIC
 from prom_faust.ops.status import status_spec
 from prom_faust.partitioned.event import Handler, PartitionedEvent
 from prom_faust.partitioned.faust import Subscribed, Subscriptions
 from prom_faust.partitioned.options import PartitionedOptions
-from prom_faust.publish.faust import install_topics
 from prom_faust.publish.gate import Gate
-from prom_faust.publish.kafka import install_transport
 from prom_faust.publish.rules import Rules, TopicRules
 from prom_faust.routing.hashing import Routing
 from prom_faust.routing.key import KeyOf as PayloadKey
 from prom_faust.routing.sample import Expectation
 from prom_faust.schema.json import JSONSchema
 from prom_faust.schema.registry import SchemaRegistry
-from prom_faust.settings import Settings, load_settings
+from prom_faust.settings import Settings
 from prom_faust.sink.faust import Projection, attach
 from prom_faust.sink.metrics import SinkHistograms
 from prom_faust.sink.mongo.url import database_of
@@ -53,7 +46,7 @@ from prom_faust.sink.tolerance import Tolerance
 from prom_faust.tables.source.faust import plain_table, table_fields
 from prom_faust.topics import TopicSpec, dead_letter_spec
 
-__all__ = ["Prom", "install"]
+__all__ = ["Prom"]
 
 
 @dataclass(slots=True)
@@ -598,11 +591,12 @@ class Prom:
         return found
 
     def specs(self) -> list[TopicSpec]:
-        """Every topic that must be there at start; a projection sees to its dead-letter topic itself."""
+        """Every topic that must be there at start."""
+        projected = {spec.name: spec for each in self.projections.values() for spec in each.specs()}
         declared = {name: declared.spec for name, declared in self._topics.items()}
         letters = {dlq_topic(name): dead_letter_spec(dlq_topic(name)) for name in declared}
         status = {} if self.ops is None else {STATUS_TOPIC: status_spec()}
-        return list((status | letters | self._sources | declared).values())
+        return list((projected | status | letters | self._sources | declared).values())
 
     def projection(self, name: str) -> Projection:
         """The projection of a collection.
@@ -669,75 +663,6 @@ class Prom:
 
 def _has_field(model: type[BaseModel], name: str) -> bool:
     return name in model.model_fields or model.model_config.get("extra") == "allow" or hasattr(model, name)
-
-
-def install(
-    app: faust.App,
-    *,
-    registry: SchemaRegistry | None = None,
-    mongo_url: str | None = None,
-    database: Any = None,
-    schema: bool = True,
-    routing: bool = True,
-    **settings: Any,
-) -> Prom:
-    """Wire the plugin into a Faust app.
-
-    Args:
-        app: the app.
-        registry: what the topics may carry.
-        mongo_url: MongoDB's URL; its path names the database, ``prom`` by default.
-        database: a database of pymongo's async API or of motor, instead of ``mongo_url``.
-        schema: whether the registry's schemas are enforced.
-        routing: whether declared, repartition and changelog topics are routed by jump hash, unless they say
-            otherwise; if not, by the app's own partitioner.
-        **settings: see :class:`~prom_faust.settings.Settings`.
-
-    Returns:
-        What topics, projections and batch agents are declared on.
-
-    Raises:
-        ConfigurationError: a setting is unknown or wrong, or the app has the plugin already.
-    """
-    if isinstance(app.boot_strategy, PreflightFirst):
-        raise ConfigurationError(f"prom_faust is installed in app {app.conf.id} already")
-    loaded = load_settings(mongo_url=mongo_url, **settings)
-    clients = Clients(app)
-    registry = registry if schema and registry is not None else SchemaRegistry()
-    rules = Rules("jump" if routing else None)
-    gate = Gate(registry, rules)
-    burial = Burial(app, clients, loaded)
-    prom = Prom(app, loaded, clients, registry, rules, gate, burial, _database=database)
-    preflight = Preflight(
-        clients, loaded, prom.specs, lambda: list(prom.projections.values()), prom.expectations, burial
-    )
-    if loaded.ops:
-        prom.ops = install_ops(prom)
-    if loaded.log_format == "json":
-        _log_json(app)
-    app.boot_strategy = PreflightFirst(cast(BootStrategy, app.boot_strategy), preflight)
-    install_transport(app, gate)
-    install_topics(app, rendezvous=loaded.assignor != "faust")
-    register_commands(prom)
-    return prom
-
-
-def _log_json(app: faust.App) -> None:
-    """Let the worker log JSON: Faust reads its settings when they are first asked for, and that may have been."""
-
-    def configure(_app: Any, conf: Any, **_: Any) -> None:
-        # Faust warns of a setting that is changed after it was read: it is read where Faust keeps it.
-        if vars(conf).get(type(conf).logging_config.storage_name):
-            raise ConfigurationError(
-                'log_format="json" and logging_config= both say how log lines look: leave one out, and use '
-                "prom_faust.logs.JSON_FORMATTER in a configuration of your own"
-            )
-        conf.logging_config = json_logging()
-
-    if app.configured:
-        configure(app, app.conf)
-    else:
-        cast(Any, app.on_configured).connect(configure)
 
 
 def _keys_are_json(topic: faust.Topic | str) -> bool:

@@ -105,7 +105,7 @@ class Preflight(Service):
         await ensure_topics(self.clients, list(self._topics()), self.settings)
         await check_routing(self.clients, list(self._expectations()), timeout=self.settings.startup_timeout)
         for projection in self._projections():
-            await projection.prepare()
+            await projection.prepare(topics=False)
 
 
 class First(BootStrategy):

@@ -5,7 +5,7 @@ import faust
 from benchmarks.apps.stopwatch import measured_app
 from benchmarks.schema import registry_of
 from benchmarks.workload import COLLECTION, PARTITIONS, topic_of
-from prom_faust.app import install
+from prom_faust import install
 
 __all__ = ["projecting_app"]
 

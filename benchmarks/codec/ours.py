@@ -11,7 +11,7 @@ from agents.models import ProcessState
 from benchmarks.codec.documents import KEY, TOPIC, Document, documents
 from benchmarks.codec.path import Path, WrongResultError
 from benchmarks.codec.plain import BROKER, StateRecord, message, reader, record_document, writer
-from prom_faust.app import install
+from prom_faust import install
 from prom_faust.schema.header import SCHEMA_VERSION_HEADER
 from prom_faust.schema.json import JSONSchema
 from prom_faust.schema.registry import SchemaRegistry

@@ -5,11 +5,12 @@ import json
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 from faust.cli.base import State
 
+from prom_faust.app import Prom
 from prom_faust.assignment.homes import Subscriber
 from prom_faust.assignment.plan import Change, parse_growth, parse_member, plan
 from prom_faust.assignment.rendezvous import Member
@@ -18,9 +19,6 @@ from prom_faust.cli.plan import show
 from prom_faust.exceptions import ConfigurationError, PromFaustError
 from prom_faust.ops.groups import GroupState
 from prom_faust.ops.kafka import count_partitions, describe_group
-
-if TYPE_CHECKING:
-    from prom_faust.app import Prom
 
 __all__ = ["assign"]
 
@@ -109,7 +107,7 @@ def plan_command(
         show(found, now.group, now.protocol)
 
 
-async def _now(prom: "Prom", group: str, given: Collection[Member] | None) -> Now:
+async def _now(prom: Prom, group: str, given: Collection[Member] | None) -> Now:
     state = await describe_group(prom.clients, group)
     if given is None:
         return Now(group, state.protocol, _members_of(state), state.counts)
@@ -141,7 +139,7 @@ def _members_of(state: GroupState) -> tuple[Subscriber, ...]:
     return found
 
 
-def _topics_of(prom: "Prom", state: GroupState) -> set[str]:
+def _topics_of(prom: Prom, state: GroupState) -> set[str]:
     """What the group reads, as far as that is known: from its members, else its offsets, else the app."""
     known = {topic for member in state.members for topic in member.topics}
     known = known or {each.topic for each in state.partitions}

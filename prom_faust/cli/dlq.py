@@ -8,13 +8,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 import orjson
 from rich.table import Table
 from rich.text import Text
 
+from prom_faust.app import Prom
 from prom_faust.cli.faust import prom_of
 from prom_faust.cli.outcome import OF_NO_PROJECTION, report
 from prom_faust.cli.output import console, fail, moment_text, quiet, raw_text, wants_json
@@ -28,9 +29,6 @@ from prom_faust.exceptions import PromFaustError
 from prom_faust.sink.replay import Outcome, Verdict
 from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
-
-if TYPE_CHECKING:
-    from prom_faust.app import Prom
 
 __all__ = ["dlq"]
 
@@ -256,7 +254,7 @@ def _run(
     """Read the letters and run a command on them; what is wrong becomes one line and exit code 2."""
     quiet(context)
 
-    async def run(prom: "Prom") -> T:
+    async def run(prom: Prom) -> T:
         with Ledger() as ledger, progress_bar() as progress:
             try:
                 async with LogReader(prom.clients) as log:
@@ -272,7 +270,7 @@ def _run(
         fail(context, str(error))
 
 
-def _topics(prom: "Prom", named: Sequence[str]) -> list[str]:
+def _topics(prom: Prom, named: Sequence[str]) -> list[str]:
     """The topics that were named, or all of the app's."""
     return sorted(named) or prom.source_topics()
 

@@ -4,15 +4,13 @@ Faust's command line is one click group for the whole process, so nothing of an 
 command asks the app that ``-A`` names, and the plugin is found on it.
 """
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import click
 from faust.cli.base import State, cli, find_app
 
+from prom_faust.app import Prom
 from prom_faust.exceptions import ConfigurationError
-
-if TYPE_CHECKING:
-    from prom_faust.app import Prom
 
 __all__ = ["prom_of", "register_commands"]
 
@@ -20,7 +18,7 @@ ATTRIBUTE = "prom"
 """The attribute of the Faust app that holds its plugin."""
 
 
-def register_commands(prom: "Prom") -> None:
+def register_commands(prom: Prom) -> None:
     """Let the app know its plugin, and add the plugin's commands to Faust's. Any number of apps may do so."""
     # Here, or importing the plugin without running a command would import what commands print with.
     from prom_faust.cli.assign import assign  # noqa: PLC0415
@@ -35,7 +33,7 @@ def register_commands(prom: "Prom") -> None:
     cli.add_command(sink)
 
 
-def prom_of(context: click.Context) -> "Prom":
+def prom_of(context: click.Context) -> Prom:
     """The plugin of the app that ``-A`` names, or that ``app.main()`` was called on.
 
     Raises:
@@ -54,4 +52,4 @@ def prom_of(context: click.Context) -> "Prom":
         raise ConfigurationError(
             f"app {app.conf.id} has no plugin: call prom_faust.install(app) in its module"
         )
-    return cast("Prom", getattr(app, ATTRIBUTE))
+    return cast(Prom, getattr(app, ATTRIBUTE))

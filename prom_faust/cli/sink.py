@@ -5,12 +5,13 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
 from rich.table import Table
 from rich.text import Text
 
+from prom_faust.app import Prom
 from prom_faust.cli.faust import prom_of
 from prom_faust.cli.output import console, fail, quiet, wants_json
 from prom_faust.cli.progress import progress_bar
@@ -19,9 +20,6 @@ from prom_faust.sink.faust import Projection
 from prom_faust.sink.rebuild import Rebuilt, Swapped, rebuild, rebuild_in_shadow
 from prom_faust.sink.snapshot import Snapshot, snapshot, snapshot_topic
 from prom_faust.sink.verify import Report, verify
-
-if TYPE_CHECKING:
-    from prom_faust.app import Prom
 
 __all__ = ["sink"]
 
@@ -88,7 +86,10 @@ async def _verify(projection: Projection, wait: float, *, repair: bool) -> Repor
 def rebuild_command(
     context: click.Context, name: str, *, shadow: bool, restart: bool, yes: bool, as_json: bool
 ) -> None:
-    """Build the collection NAME again from its topic. Fields that other writers have added are lost.
+    """Build the collection NAME again from its topic.
+
+    Fields that other writers have added are lost, and so is the document of every record that has left the topic: a
+    write="insert" projection of a topic with retention has many of those.
 
     Without --shadow the collection is removed, and the next start of a worker builds it again: refused while a
     worker runs. Indexes and validators that the projection does not declare are lost.
@@ -110,7 +111,10 @@ def rebuild_command(
     if not yes:
         if not sys.stdin.isatty():
             fail(context, "this removes the collection: say --yes, or run it in a terminal")
-        click.confirm(f"Remove every document of the collection {name}?", abort=True)
+        click.confirm(
+            f"Remove every document of the collection {name}? What its topic does not hold any more is lost.",
+            abort=True,
+        )
     removed: Rebuilt = _run(context, name, rebuild)
     if as_json:
         click.echo(json.dumps(asdict(removed)))
@@ -179,7 +183,7 @@ def _run(context: click.Context, name: str, command: Callable[[Projection], Awai
     """Run a command on a projection; what is wrong becomes one line and exit code 2."""
     quiet(context)
 
-    async def run(prom: "Prom", projection: Projection) -> T:
+    async def run(prom: Prom, projection: Projection) -> T:
         try:
             return await command(projection)
         finally:

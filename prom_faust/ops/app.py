@@ -1,11 +1,12 @@
 """``install_ops``: the one place that wires the pages and the status topic into an app."""
 
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import faust
 from faust.app.base import BootStrategy
 
+from prom_faust.app import Prom
 from prom_faust.boot import First
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.ops.clients import ClusterView
@@ -15,16 +16,13 @@ from prom_faust.ops.metrics import WorkerMetrics
 from prom_faust.ops.pages import Pages
 from prom_faust.ops.service import StatusService
 
-if TYPE_CHECKING:
-    from prom_faust.app import Prom
-
 __all__ = ["install_ops"]
 
 LETTERS = dlq_topic("")
 """How the name of a dead-letter topic ends."""
 
 
-def install_ops(prom: "Prom") -> Pages:
+def install_ops(prom: Prom) -> Pages:
     """Add the pages to the app's web server, and the status topic's reader and writer to its services.
 
     Call it before the checks at start are put in front of the app's services, so that they stay in front. The
@@ -57,7 +55,7 @@ def install_ops(prom: "Prom") -> Pages:
     return pages
 
 
-def _letters(prom: "Prom") -> set[str]:
+def _letters(prom: Prom) -> set[str]:
     projected = {dlq_topic(projection.options.topic) for projection in prom.projections.values()}
     return projected | {spec.name for spec in prom.specs() if spec.name.endswith(LETTERS)}
 

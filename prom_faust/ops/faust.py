@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import faust
 
@@ -31,14 +31,27 @@ from prom_faust.partitioned.agent import RecordAgent
 from prom_faust.sink.faust import Projection
 from prom_faust.sink.service import SinkStats
 
-if TYPE_CHECKING:
-    from prom_faust.app import Prom
-
 __all__ = ["Observer"]
 
 SHOWN = 10
 """So many rebalances of a group are told to the others."""
 PACKAGES = ("prom-faust", "faust-streaming", "aiokafka", "pymongo")
+
+
+class Observed(Protocol):
+    """What there is to look at: the plugin of an app."""
+
+    @property
+    def app(self) -> faust.App:
+        """The app."""
+
+    @property
+    def projections(self) -> Mapping[str, Projection]:
+        """Its projections, by collection."""
+
+    @property
+    def lanes(self) -> Mapping[str, Lane]:
+        """Its other lanes, by agent."""
 
 
 class Observer:
@@ -50,7 +63,7 @@ class Observer:
         progress_within: seconds within which a lane that is behind must get on, for the worker to be ready.
     """
 
-    def __init__(self, prom: "Prom", *, interval: float, progress_within: float) -> None:
+    def __init__(self, prom: Observed, *, interval: float, progress_within: float) -> None:
         self.prom = prom
         self._interval = interval
         self._within = progress_within

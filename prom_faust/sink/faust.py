@@ -135,8 +135,16 @@ class Projection(Service):
             )
         return wanted if wanted is not None else least
 
-    async def prepare(self) -> None:
+    def specs(self) -> list[TopicSpec]:
+        """The topics that it needs: its source, which somebody else creates, and the one of its dead letters."""
+        source = self.options.topic
+        return [TopicSpec(source, create=False), dead_letter_spec(dlq_topic(source))]
+
+    async def prepare(self, *, topics: bool = True) -> None:
         """Check the options, see to the topics, reach MongoDB and make the indexes. Idempotent.
+
+        Args:
+            topics: whether to see to the topics; not where that was done for the whole app.
 
         Raises:
             ConfigurationError: options or indexes are wrong, the topic is missing, or a server lets us not in.
@@ -144,12 +152,8 @@ class Projection(Service):
         """
         if self._prepared:
             return
-        source = self.options.topic
-        await ensure_topics(
-            self.clients,
-            [TopicSpec(source, create=False), dead_letter_spec(dlq_topic(source))],
-            self.settings,
-        )
+        if topics:
+            await ensure_topics(self.clients, self.specs(), self.settings)
         logger.debug("markers of %s stand for %.0f s", self.options.collection, self.keep)
         backoff = Backoff(cap=2.0)
         deadline = self.loop.time() + self.settings.startup_timeout

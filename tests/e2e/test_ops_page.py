@@ -112,6 +112,22 @@ def test_workers_groups_rebalances_and_sinks_are_shown(look, shop):
     expect(page.locator("#banner")).to_be_hidden()
 
 
+def test_a_sink_that_may_hold_deleted_keys_says_so(look):
+    page = look()
+
+    def missed(route):
+        answer = route.fetch()
+        sinks = answer.json()
+        for sink in sinks["sinks"]:
+            for part in sink["partitions"][1:3]:
+                part["may_hold_deleted"] = True
+        route.fulfill(response=answer, json=sinks)
+
+    expect(page.locator("#sinks")).not_to_contain_text("deletes")
+    page.route("**/ops/sinks*", missed)
+    expect(page.locator("#sinks")).to_contain_text("deletes may have been missed, keys are read again: 1, 2")
+
+
 def test_a_phone_shows_it_without_scrolling_sideways(look):
     page = look(viewport={"width": 360, "height": 740}, has_touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

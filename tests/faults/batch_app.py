@@ -4,21 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import faust
-
 from prom_faust import install
+from tests.support.projection import make_app
 
 OUT = Path(os.environ["OUT"])
-app = faust.App(
-    "batches",
-    broker=os.environ["KAFKA_URL"],
-    datadir=str(OUT.with_suffix(".data")),
-    web_bind="127.0.0.1",
-    topic_replication_factor=1,
-    broker_session_timeout=6.0,
-    broker_heartbeat_interval=1.0,
-    broker_rebalance_timeout=10.0,
-)
+app = make_app("batches", os.environ["KAFKA_URL"], OUT.with_suffix(".data"), broker_session_timeout=6.0)
 prom = install(app)
 numbers = prom.topic(os.environ["TOPIC"], partitions=4)
 calls = 0

@@ -5,19 +5,17 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import faust
 from aiokafka import AIOKafkaProducer
 
 from prom_faust import install
+from tests.support.projection import make_app
 
 TOPIC = os.environ["TOPIC"]
 FREEZE = Path(os.environ["FREEZE"])
-app = faust.App(
+app = make_app(
     TOPIC,
-    broker=os.environ["KAFKA_URL"],
-    datadir=os.environ["DATADIR"],
-    web_bind="127.0.0.1",
-    topic_replication_factor=1,
+    os.environ["KAFKA_URL"],
+    os.environ["DATADIR"],
     broker_session_timeout=3.0,
     broker_heartbeat_interval=0.5,
     broker_rebalance_timeout=6.0,

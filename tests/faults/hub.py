@@ -16,12 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import faust
 from pymongo import AsyncMongoClient
 
 from prom_faust import Index, install
 from prom_faust.dlq.envelope import DeadLetter
 from prom_faust.lane.record import PlainRecord
+from tests.support.projection import make_app
 
 TRACE = Path(os.environ["TRACE"])
 BEGUN, ENDED, STOP = 0, 8, 16
@@ -69,16 +69,7 @@ class TracedDatabase:
 
 
 client = AsyncMongoClient(os.environ["MONGO_URL"], directConnection=True, serverSelectionTimeoutMS=2_000)
-app = faust.App(
-    "faults",
-    broker=os.environ["KAFKA_URL"],
-    datadir=str(TRACE.with_suffix(".data")),
-    web_bind="127.0.0.1",
-    topic_replication_factor=1,
-    broker_session_timeout=10.0,
-    broker_heartbeat_interval=1.0,
-    broker_rebalance_timeout=10.0,
-)
+app = make_app("faults", os.environ["KAFKA_URL"], TRACE.with_suffix(".data"))
 prom = install(
     app, database=TracedDatabase(client.get_database("faults")), write_deadline=5.0, sweep_interval=1.0
 )

@@ -7,21 +7,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import faust
-
 from prom_faust import install
+from tests.support.projection import make_app
 
 OUT = Path(os.environ["OUT"])
-app = faust.App(
-    "keys",
-    broker=os.environ["KAFKA_URL"],
-    datadir=str(OUT.with_suffix(".data")),
-    web_bind="127.0.0.1",
-    topic_replication_factor=1,
-    broker_session_timeout=6.0,
-    broker_heartbeat_interval=1.0,
-    broker_rebalance_timeout=10.0,
-)
+app = make_app("keys", os.environ["KAFKA_URL"], OUT.with_suffix(".data"), broker_session_timeout=6.0)
 prom = install(app)
 numbers = prom.topic(os.environ["TOPIC"], partitions=1)
 choice = random.Random(int(os.environ["SEED"]))

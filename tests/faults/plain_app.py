@@ -3,20 +3,10 @@
 import os
 from typing import Any
 
-import faust
-
 from prom_faust import SchemaRegistry, install
+from tests.support.projection import make_app
 
-app = faust.App(
-    os.environ["TOPIC"],
-    broker=os.environ["KAFKA_URL"],
-    datadir=os.environ["DATADIR"],
-    web_bind="127.0.0.1",
-    topic_replication_factor=1,
-    broker_session_timeout=10.0,
-    broker_heartbeat_interval=1.0,
-    broker_rebalance_timeout=10.0,
-)
+app = make_app(os.environ["TOPIC"], os.environ["KAFKA_URL"], os.environ["DATADIR"])
 registry = SchemaRegistry()
 registry.register(os.environ["TOPIC"], {"properties": {"host": {"type": "string"}}}, version=1)
 if "NARROWED" in os.environ:

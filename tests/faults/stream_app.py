@@ -4,19 +4,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-import faust
-
 from prom_faust import install
+from tests.support.projection import make_app
 
-app = faust.App(
+app = make_app(
     os.environ["TOPIC"],
-    broker=os.environ["KAFKA_URL"],
-    datadir=os.environ["DATADIR"],
-    web_bind="127.0.0.1",
-    topic_replication_factor=1,
+    os.environ["KAFKA_URL"],
+    os.environ["DATADIR"],
     topic_disable_leader=True,
-    broker_session_timeout=10.0,
     broker_heartbeat_interval=0.3,
+    broker_rebalance_timeout=60.0,
     broker_commit_interval=0.5,
 )
 prom = install(app, ops=False)

@@ -1,7 +1,5 @@
 """Section 3b: ``process.state`` -> the collection ``processes``, as the deployable example does it."""
 
-import pytest
-
 from prom_faust.dlq.envelope import dlq_topic
 
 STATE = {
@@ -15,12 +13,6 @@ STATE = {
     "last_seen_ts": 1_700_000_000_000,
     "status": "alive",
 }
-
-
-@pytest.fixture(scope="module")
-def worker(hub):
-    with hub.quiet_worker() as worker:
-        yield worker
 
 
 def document(hub, key):

@@ -16,12 +16,6 @@ from agents.app import prom
 from tests.support.hub import ROOT
 
 
-@pytest.fixture(scope="module")
-def worker(hub):
-    with hub.quiet_worker() as worker:
-        yield worker
-
-
 async def test_a_heartbeat_becomes_a_state_and_a_document(hub, worker, topics):
     key = "host-c:11:22"
     heartbeat = {"pid": 11, "name": "web", "host": "host-c", "cpu_pct": 2.5, "mem_mb": 30.0}

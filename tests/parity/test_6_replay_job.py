@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 STATE = {
     "name": "db",
     "host": "host-r",
@@ -14,12 +12,6 @@ STATE = {
     "status": "alive",
 }
 KEYS = [f"host-r:{number}:1" for number in range(5)]
-
-
-@pytest.fixture(scope="module")
-def worker(hub):
-    with hub.quiet_worker() as worker:
-        yield worker
 
 
 def state(key, **fields):

@@ -45,6 +45,8 @@ Source = Callable[[], AsyncIterator[Sequence[Candidate | Result]]]
 CHUNK = 500
 FRESH_SECONDS = 15.0
 """How long a look ahead holds. Markers stand for a write deadline and 30 s more at least, see ``fence_delay``."""
+SWAP_SECONDS = 60.0
+SWAP_POLL_SECONDS = 0.5
 ATTEMPTS = 4
 """How often a chunk is tried, with a new look ahead each, before MongoDB counts as away."""
 
@@ -281,17 +283,35 @@ class _Replay:
                 return
             try:
                 await self._projector.apply(self._batch(records))
+                if not await self._swapped():
+                    return
             except RevokedError:  # MongoDB took too long: by now, a tombstone may have come and gone
                 await asyncio.sleep(backoff.next())
-                await self._look_ahead()
-                records = [
-                    record
-                    for record in records
-                    if self._outlook.winner(self._sighting(self._decode(record)).key) == position(record)
-                ]
-            else:
-                return
+            await self._look_ahead()
+            records = [
+                record
+                for record in records
+                if self._outlook.winner(self._sighting(self._decode(record)).key) == position(record)
+            ]
         raise UnreachableError("MongoDB does not take the records: run the command again when it does")
+
+    async def _swapped(self) -> bool:
+        """Wait for the end of a swap, if one is under way: what was written may be in the collection that goes away.
+
+        Raises:
+            ConfigurationError: the swap does not end.
+        """
+        positions, began = self._projection.collection.positions, time.monotonic()
+        swapping = False
+        while await positions.load_redo(self._options.topic):
+            swapping = True
+            if time.monotonic() > began + SWAP_SECONDS:
+                raise ConfigurationError(
+                    f"a rebuild of {self._options.collection} was cut off in its swap: run it again (sink rebuild "
+                    f"{self._options.collection} --shadow), and then this command"
+                )
+            await asyncio.sleep(SWAP_POLL_SECONDS)
+        return swapping
 
     def _batch(self, records: Sequence[Record]) -> Batch:
         parts: dict[TopicPartition, list[Record]] = defaultdict(list)
