@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from typing import Any, cast
 
 import faust
@@ -10,6 +9,7 @@ from faust.types.tuples import Message
 
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
+from prom_faust.clock import milliseconds
 from prom_faust.dlq.envelope import DeadLetter, dlq_topic, letter_of
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import DecodeError, PromFaustError, TopicError, UnreachableError
@@ -55,7 +55,7 @@ class Burial:
             record,
             DecodeError(str(error)),
             consumer=self._app.conf.id,
-            died_at=time.time_ns() // 1_000_000,
+            died_at=milliseconds(),
         )
         backoff = Backoff()
         while (failure := await self._publish(letter)) is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from aiokafka.errors import KafkaError
 
 from prom_faust.clients import Clients, LateProducer
+from prom_faust.clock import milliseconds
 from prom_faust.dlq.envelope import DeadLetter, dlq_topic, encode, letter_of, value_of
 from prom_faust.dlq.reason import reason_of
 from prom_faust.exceptions import DeadLetterError, RecordError, TopicError, UnreachableError
@@ -107,7 +108,7 @@ class Graveyard:
             DeadLetterError: it is not, and cannot be made now.
         """
         found = self._original(record)
-        letter = letter_of(found, error, consumer=self._group, died_at=time.time_ns() // 1_000_000)
+        letter = letter_of(found, error, consumer=self._group, died_at=milliseconds())
         topic = dlq_topic(found.topic)
         try:
             if topic not in self._there:

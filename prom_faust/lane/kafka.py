@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.commit import OffsetFetchRequest
 
 from prom_faust.clients import Clients, check_coordinator, started
+from prom_faust.clock import milliseconds
 from prom_faust.exceptions import LostHistoryError, PositionLostError, UnreachableError
 from prom_faust.lane.freshness import Synced
 from prom_faust.lane.history import LogState, Position, check_history, has_grown
@@ -80,7 +80,7 @@ async def log_states(
     theirs = [kafka_partition(partition) for partition in wanted]
     if not theirs:
         return {}
-    at = _milliseconds()
+    at = milliseconds()
     # What grows is read after what must not exceed it: under steady input a commit overtakes an older end.
     committed = await committed_offsets(consumer, wanted)
     begins = await consumer.beginning_offsets(theirs)
@@ -296,7 +296,7 @@ class LogComparison:
                 extra={"topic": self._topic, "group": self._group},
             )
             self._known_count = count
-        await self._positions.store_positions(self._topic, grown, now=_milliseconds())
+        await self._positions.store_positions(self._topic, grown, now=milliseconds())
 
     async def begin(
         self, logs: Mapping[TopicPartition, LogState], starts: Mapping[TopicPartition, int]
@@ -312,7 +312,7 @@ class LogComparison:
                 )
                 for name, log in logs.items()
             }
-            await self._positions.store_positions(self._topic, positions, now=_milliseconds())
+            await self._positions.store_positions(self._topic, positions, now=milliseconds())
 
 
 class Committer:
@@ -385,7 +385,3 @@ class Committer:
         if self._pending.get(partition) == offset:
             del self._pending[partition]
         return True
-
-
-def _milliseconds() -> int:
-    return time.time_ns() // 1_000_000

@@ -12,6 +12,7 @@ import faust
 
 from prom_faust.assignment.history import RebalanceHistory
 from prom_faust.assignment.identity import worker_identity
+from prom_faust.clock import milliseconds
 from prom_faust.events.agent import EventAgent
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.polling.kafka import DRY_POLLS
@@ -93,7 +94,7 @@ class Observer:
             process=identity.process,
             weight=identity.weight,
             started=identity.started,
-            at=time.time_ns() // 1_000_000,
+            at=milliseconds(),
             interval=self._interval,
             stopping=bool(self.app.should_stop),
             not_ready=self._not_ready(groups, sinks),

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import sqlite3
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from pymongo.errors import PyMongoError
 
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
+from prom_faust.clock import milliseconds
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import ConfigurationError, RevokedError, UnreachableError
@@ -228,7 +228,7 @@ class Projection(Service):
         positions = await self.starts.load_positions(topic) if owned else {}
         for number in owned:
             oldest = await self.collection.oldest_marker(topic, number)
-            now = time.time_ns() // 1_000_000
+            now = milliseconds()
             if oldest is None or oldest >= now - int(keep * 1000):
                 continue
             seen = self._observations.get(number) or await self._observe(number, now)

@@ -17,6 +17,7 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from prom_faust.backoff import Backoff
+from prom_faust.clock import milliseconds
 from prom_faust.dlq.envelope import DeadLetter, letter_of
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.dlq.reason import reason_of
@@ -257,7 +258,7 @@ class Projector:
                 allowed.append((record, error))
             else:
                 self._cut(work, record, refusal)
-        now = _milliseconds()
+        now = milliseconds()
         letters = [self._letter(record, error, now) for record, error in allowed if work.has(record)]
         if not letters:
             return
@@ -408,7 +409,7 @@ class Projector:
     ) -> list[tuple[Write, Failure]]:
         began = time.monotonic()
         refused = await self.collection.write(
-            chunk, now=_milliseconds(), check=work.batch.check, may_insert=may_insert
+            chunk, now=milliseconds(), check=work.batch.check, may_insert=may_insert
         )
         self._meter.wrote(len(chunk), time.monotonic() - began)
         return refused
@@ -536,7 +537,7 @@ class Projector:
             await self._patiently(
                 work,
                 lambda: self.collection.positions.store_positions(
-                    self.options.topic, positions, now=_milliseconds()
+                    self.options.topic, positions, now=milliseconds()
                 ),
             )
             self._meter.applied(
@@ -544,7 +545,7 @@ class Projector:
                 time.monotonic() - began,
                 oldest=min(times),
                 newest=max(times),
-                now=_milliseconds(),
+                now=milliseconds(),
             )
 
     async def _read(self, work: _Work, keys: Sequence[Key]) -> dict[Key, Stored]:
@@ -575,10 +576,6 @@ class Projector:
         work.batch.waiting = True
         await asyncio.sleep(seconds)
         work.batch.waiting = False
-
-
-def _milliseconds() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _redactor(options: ChangelogOptions) -> Redactor | None:

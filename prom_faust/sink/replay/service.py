@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from prom_faust.backoff import Backoff
 from prom_faust.clients import Clients
+from prom_faust.clock import milliseconds
 from prom_faust.dlq.envelope import DeadLetter, State, dlq_topic, letter_of
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import (
@@ -131,7 +132,7 @@ class _Replay:
         self._ends = await self._log.ends(partitions)
         config = await topic_configs(self._projection.clients, topic)
         if "compact" in config["cleanup.policy"]:
-            self._oldest = _milliseconds() - int(config["delete.retention.ms"])
+            self._oldest = milliseconds() - int(config["delete.retention.ms"])
 
     # -- looking ahead ---------------------------------------------------------------------------------------
 
@@ -172,7 +173,7 @@ class _Replay:
         try:
             return _Judged(one, self._decode(record), None)
         except RecordError as error:
-            letter = letter_of(record, error, consumer=self._projection.group, died_at=_milliseconds())
+            letter = letter_of(record, error, consumer=self._projection.group, died_at=milliseconds())
             return against(Verdict.REFUSED, str(error), letter)
 
     def _spans(self, change: Change) -> Iterable[tuple[TopicPartition, int]]:
@@ -345,10 +346,6 @@ class _Refusals(DeadLetterPublisher):
         for letter in letters:
             self.letters[position(letter.record)] = letter
         return [None] * len(letters)
-
-
-def _milliseconds() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Pace:

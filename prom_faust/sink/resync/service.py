@@ -7,11 +7,11 @@ done again from the start by whoever owns the partitions then.
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from prom_faust.clock import milliseconds
 from prom_faust.exceptions import RevokedError
 from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import Record, TopicPartition
@@ -152,7 +152,7 @@ class Resync:
         return removed
 
     async def _remove(self, documents: Sequence[Mapping[str, Any]]) -> int:
-        now = time.time_ns() // 1_000_000
+        now = milliseconds()
         return await self._collection.replace_exactly(
             [
                 (

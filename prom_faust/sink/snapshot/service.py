@@ -9,6 +9,7 @@ from itertools import islice
 import bson
 
 from prom_faust.clients import Clients
+from prom_faust.clock import milliseconds
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import ConfigurationError, DecodeError, TopicError
 from prom_faust.kafka import ensure_topics, topic_configs
@@ -80,7 +81,7 @@ async def snapshot(
         raise ConfigurationError(
             f'{options.collection} keeps every record (write="insert"): no snapshot holds less than {options.topic}'
         )
-    started, at = time.monotonic(), time.time_ns() // 1_000_000
+    started, at = time.monotonic(), milliseconds()
     with Spill(versioned=options.versioned) as spill:
         async with LogReader(clients) as log:
             partitions = await log.partitions(options.topic)

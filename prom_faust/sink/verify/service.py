@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.errors import KafkaError
 from bson.raw_bson import RawBSONDocument
 
+from prom_faust.clock import milliseconds
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import (
     ConfigurationError,
@@ -407,7 +408,7 @@ class _Verification:
         for start in range(0, len(writes), self._options.size):
             if time.monotonic() < until:
                 part = writes[start : start + self._options.size]
-                refused = await projection.collection.write(part, now=_milliseconds())
+                refused = await projection.collection.write(part, now=milliseconds())
                 self._written += len(part) - len(refused)
         self._progress("repairing", self._written + self._removed, 0)
 
@@ -424,7 +425,7 @@ class _Verification:
             Projected(self._options.topic, self._options.versioned, self._owned),
             inside=bool(found) and not self._facts(key, found[0], ends).beyond,
             left_behind=outcome is not None and self._spill.is_left_behind(outcome.n),
-            now=_milliseconds(),
+            now=milliseconds(),
         )
 
     # -- the outcome -----------------------------------------------------------------------------------------
@@ -461,10 +462,6 @@ class _Verification:
             removed=self._removed,
             differences=tuple(sorted(found, key=lambda finding: finding.kind not in WRONG)),
         )
-
-
-def _milliseconds() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class _Tally:

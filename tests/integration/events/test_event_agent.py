@@ -11,8 +11,8 @@ from prom_faust.dlq.envelope import decode
 from prom_faust.exceptions import ConfigurationError, SendRefusedError
 from prom_faust.lane.record import TopicPartition
 from prom_faust.ops.faust import Observer
-from tests.integration.events.conftest import Seen
 from tests.support.projection import eventually
+from tests.support.running_app import Seen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

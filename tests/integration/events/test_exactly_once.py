@@ -15,8 +15,8 @@ from prom_faust.lane.faust import add_lane
 from prom_faust.lane.options import LaneOptions
 from prom_faust.lane.record import TopicPartition as Place
 from prom_faust.lane.service import Lane
-from tests.integration.events.conftest import Seen
 from tests.support.projection import eventually
+from tests.support.running_app import Seen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

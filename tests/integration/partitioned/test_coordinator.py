@@ -9,8 +9,9 @@ import pytest
 from prom_faust import partition_of
 from prom_faust.assignment.coordinator import PartitionCoordinator
 from prom_faust.exceptions import ConfigurationError
-from tests.integration.partitioned.conftest import Owned, Seen
+from tests.integration.partitioned.conftest import Owned
 from tests.support.projection import eventually
+from tests.support.running_app import Seen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

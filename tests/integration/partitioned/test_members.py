@@ -12,8 +12,9 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 
 from prom_faust import install
 from prom_faust.exceptions import ConfigurationError, DuplicateMemberError, GroupError
-from tests.integration.partitioned.conftest import Owned, Seen
+from tests.integration.partitioned.conftest import Owned
 from tests.support.projection import eventually, make_app
+from tests.support.running_app import Seen
 from tests.support.worker import FaustWorker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -6,8 +6,9 @@ import time
 import pytest
 
 from prom_faust.assignment.coordinator import PartitionCoordinator
-from tests.integration.partitioned.conftest import Owned, Seen
+from tests.integration.partitioned.conftest import Owned
 from tests.support.projection import eventually
+from tests.support.running_app import Seen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -12,9 +12,10 @@ from prom_faust import partition_of
 from prom_faust.dlq.envelope import decode
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.record import TopicPartition
-from tests.integration.partitioned.conftest import Owned, Seen
+from tests.integration.partitioned.conftest import Owned
 from tests.support.kafka import Topics
 from tests.support.projection import eventually
+from tests.support.running_app import Seen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,6 +9,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from prom_faust.clients import Clients
+from prom_faust.clock import milliseconds
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import (
     LostHistoryError,
@@ -256,9 +257,7 @@ class Rounds:
             if last is not None:
                 positions[number] = Position(end, end, last.offset, last.timestamp, len(self._ends))
         if positions:
-            await self._shadow.positions.store_positions(
-                self._options.topic, positions, now=time.time_ns() // 1_000_000
-            )
+            await self._shadow.positions.store_positions(self._options.topic, positions, now=milliseconds())
 
 
 def _offset(record: Record) -> int:

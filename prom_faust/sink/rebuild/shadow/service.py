@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pymongo.errors import PyMongoError
 
 from prom_faust.clients import Clients
+from prom_faust.clock import milliseconds
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import ConfigurationError, PromFaustError, UnreachableError
 from prom_faust.kafka import ensure_topics
@@ -240,7 +241,7 @@ class ShadowRebuild:
             state,
             found,
             fingerprint=self._fingerprint,
-            now=_milliseconds(),
+            now=milliseconds(),
             retention=self._retention,
             lost=None if lost is None else str(lost),
             restart=restart,
@@ -260,7 +261,7 @@ class ShadowRebuild:
         self.shadow.write_to_shadow()
         await self._save(phase=Phase.READING)
         await self.shadow.remove()
-        await self._save(fingerprint=self._fingerprint, since=_milliseconds())
+        await self._save(fingerprint=self._fingerprint, since=milliseconds())
         await self.shadow.prepare()
         self._rounds.at = {}
 
@@ -281,10 +282,10 @@ class ShadowRebuild:
         Raises:
             ConfigurationError: tombstones may have been missed.
         """
-        began = _milliseconds()
+        began = milliseconds()
         read = await self._rounds.catch_up(stage)
         self._records += read
-        late = outlived(self._state.since, now=_milliseconds(), retention=self._retention)
+        late = outlived(self._state.since, now=milliseconds(), retention=self._retention)
         if late is not None:
             raise ConfigurationError(
                 f"the shadow of {self.shadow.name} cannot be kept: {late}. Let the topic keep tombstones for longer"
@@ -317,7 +318,7 @@ class ShadowRebuild:
 
     async def intend(self) -> None:
         """Store from where records are to be applied again, should this run end after the rename."""
-        now = _milliseconds()
+        now = milliseconds()
         await self.shadow.refresh_markers(now=now, until=now + MARKER_MARGIN)
         await self.round("catching up")
         await self._save(phase=Phase.SWAPPING, redo=lowest(self._state.redo, self._rounds.at))
@@ -340,7 +341,3 @@ class ShadowRebuild:
         took = time.monotonic() - began
         await self.shadow.clear_state()
         return read, took
-
-
-def _milliseconds() -> int:
-    return time.time_ns() // 1_000_000
