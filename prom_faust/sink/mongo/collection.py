@@ -109,8 +109,8 @@ class Collection:
             writes: at most ``options.size``, each of another key.
             now: milliseconds since the epoch, for markers.
             check: raises where the writes are not ours any more; called before every call but the first.
-            may_insert: send those without guard that find nothing, if that is likely of all; what is refused then is
-                to be written again, without this.
+            may_insert: whether documents may be sent as inserts, if most were new of late. An insert that is refused
+                says no more than that its key may be taken: it is to be written again, without this.
 
         Returns:
             The writes that failed, with the reason; all others are done.

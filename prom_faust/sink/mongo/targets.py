@@ -5,7 +5,10 @@ in whatever process it runs.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
+
+from pymongo.errors import DuplicateKeyError
 
 from prom_faust.sink.key import Key
 from prom_faust.sink.mongo.indexes import ensure_indexes
@@ -52,7 +55,8 @@ class Targets:
         if name not in self._open:
             documents = self._server.collection(name)
             entry = {"_id": {"collection": self._options.collection, "target": name}}
-            await self._server.call(self._list.replace_one, entry, entry, upsert=True)
+            with suppress(DuplicateKeyError):  # another worker was faster
+                await self._server.call(self._list.replace_one, entry, entry, upsert=True)
             await ensure_indexes(self._server, documents, self._options)
             self._open[name] = documents
         return self._open[name]
