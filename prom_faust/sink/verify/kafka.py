@@ -30,6 +30,8 @@ POLL_RECORDS = 2_000
 STALL_SECONDS = 30.0
 """How long nothing may advance before the log counts as unreadable."""
 ANSWER_SECONDS = 20.0
+ACCESS_SECONDS = 2.0
+"""How long a broker may take to say whether it lets us in."""
 
 
 class LogReader:
@@ -51,6 +53,7 @@ class LogReader:
                 await self._consumer.start()
         except (KafkaError, OSError, TimeoutError) as error:
             await self._close()
+            await self._clients.check_access(timeout=ACCESS_SECONDS)
             raise self._unreachable(error) from error
         return self
 

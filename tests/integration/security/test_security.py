@@ -142,6 +142,7 @@ async def test_a_password_that_kafka_refuses_is_one_named_error(worker, env):
     ends_with(worker(**wrong), "AccessError: Kafka at 127.0.0.1", "broker_credentials=")
     done = await asyncio.to_thread(faust, {**env, **wrong}, "sink", "verify", "states")
     assert done.returncode == 2
+    assert "does not let this worker in" in done.stderr
     assert "secret" not in done.stdout + done.stderr
 
 
