@@ -41,7 +41,7 @@ class TracedCollection:
     async def bulk_write(self, operations: list[Any], **kwargs: Any) -> Any:
         self._count(BEGUN)
         try:
-            keys = [operation._filter["_key"] for operation in operations]
+            keys = [getattr(operation, "_filter", operation._doc)["_key"] for operation in operations]
             # The test deletes one of the keys meanwhile: one that has more than one record.
             if struct.unpack_from("q", self._memory, STOP)[0] and any(key[:1] == "k" for key in keys):
                 struct.pack_into("q", self._memory, STOP, 0)
@@ -62,6 +62,9 @@ class TracedDatabase:
         self._inner = inner
         TRACE.write_bytes(bytes(24))
         self._memory = mmap.mmap(os.open(TRACE, os.O_RDWR), 24)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
     def get_collection(self, name: str, **kwargs: Any) -> Any:
         collection = self._inner.get_collection(name, **kwargs)
