@@ -91,11 +91,11 @@ class Refuses:
 
     async def bulk_write(self, operations, **kwargs):
         refused = [n for n, each in enumerate(operations) if each._filter["_key"] == self._key]
+        if not refused:
+            return await self._inner.bulk_write(operations, **kwargs)
         if others := [each for n, each in enumerate(operations) if n not in refused]:
             await self._inner.bulk_write(others, **kwargs)
-        if refused:
-            errors = [{"index": n, "code": 4711, "errmsg": "no"} for n in refused]
-            raise BulkWriteError({"writeErrors": errors})
+        raise BulkWriteError({"writeErrors": [{"index": n, "code": 4711, "errmsg": "no"} for n in refused]})
 
 
 async def test_an_unlisted_error_stops_its_partition_where_only_bad_data_is_tolerated(
