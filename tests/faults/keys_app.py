@@ -40,7 +40,7 @@ async def copy(batches: Any) -> None:
             batches_at_work -= 1
 
 
-@app.agent(prom.topic("other", partitions=1))
+@app.agent(prom.topic(f"{os.environ['TOPIC']}.other", partitions=1))
 async def other(stream: Any) -> None:
     async for _ in stream:
         pass
