@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -20,12 +21,12 @@ from prom_faust.cli.faust import prom_of
 from prom_faust.cli.outcome import OF_NO_PROJECTION, report
 from prom_faust.cli.output import console, fail, moment_text, quiet, raw_text, wants_json
 from prom_faust.cli.progress import progress_bar
-from prom_faust.dlq.envelope import DeadLetter, State
+from prom_faust.dlq.envelope import DeadLetter, State, dlq_topic
 from prom_faust.dlq.filter import Filter, Row
-from prom_faust.dlq.fixup import load_fix_up
+from prom_faust.dlq.fixup import FixUp, load_fix_up
 from prom_faust.dlq.ledger import Ledger
 from prom_faust.dlq.service import DeadLetters, Trial, discard, replay_letters, resend
-from prom_faust.exceptions import PromFaustError
+from prom_faust.exceptions import ConfigurationError, PromFaustError
 from prom_faust.sink.replay import Outcome, Verdict
 from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
@@ -105,16 +106,17 @@ def list_command(
 ) -> None:
     """List the dead letters that wait.
 
-    With --json one object a line. Exit code 0: none waits; 1: some do; 2: it could not be found out.
+    With --json one object a line. Exit code 0: none of those listed waits; 1: some do; 2: it could not be found out.
     """
     as_json = wants_json(context, flag=as_json)
     if everything:
         which = _any_state(which)
 
     async def run(letters: DeadLetters, _: Progress) -> int:
-        count = letters.choose(which, limit)
+        count, waiting = letters.choose(which, limit), 0
         table = Table("topic", "offset", "key", "died", "tries", "error", "consumer")
         for row in letters.ledger.rows(which, limit):
+            waiting += row.state == State.DEAD.value
             if as_json:
                 click.echo(json.dumps(_row_as_json(row)))
             else:
@@ -123,7 +125,7 @@ def list_command(
             if count:
                 console().print(table)
             click.echo(f"{count:,} dead letter{'' if count == 1 else 's'}")
-        return count
+        return waiting
 
     context.exit(1 if _run(context, topics, run) else 0)
 
@@ -195,7 +197,7 @@ def replay_command(
 
     async def run(letters: DeadLetters, progress: Progress) -> Outcome:
         outcome = Outcome()
-        trial = Trial(load_fix_up(fix) if fix else None, max_attempts, rate, dry_run)
+        trial = Trial(_load(fix) if fix else None, max_attempts, rate, dry_run)
         count = letters.choose(which, limit)
         if not dry_run:
             _confirm(context, count, "Replay", yes=yes)
@@ -258,6 +260,7 @@ def _run(
         with Ledger() as ledger, progress_bar() as progress:
             try:
                 async with LogReader(prom.clients) as log:
+                    await _check_topics(prom, log, topics)
                     letters = DeadLetters(prom.clients, log, ledger)
                     await letters.read(_topics(prom, topics), progress)
                     return await command(letters, progress)
@@ -270,9 +273,26 @@ def _run(
         fail(context, str(error))
 
 
+def _load(fix: str) -> FixUp:
+    """The fix-up function: a module beside the app's is found as the app was."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    return load_fix_up(fix)
+
+
 def _topics(prom: Prom, named: Sequence[str]) -> list[str]:
     """The topics that were named, or all of the app's."""
     return sorted(named) or prom.source_topics()
+
+
+async def _check_topics(prom: Prom, log: LogReader, named: Sequence[str]) -> None:
+    """Refuse a topic that is neither the app's nor has letters: a slip of the pen is no all-clear."""
+    known = prom.source_topics()
+    for topic in named:
+        if topic not in known and not await log.partitions(dlq_topic(topic)):
+            raise ConfigurationError(
+                f"there is no topic {dlq_topic(topic)}; the app's topics are {', '.join(known)}"
+            )
 
 
 def _any_state(which: Filter) -> Filter:
@@ -361,7 +381,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "message": row.message,
         "attempts": row.attempts,
         "died_at": row.died_at,
-        "redacted": row.redacted,
+        "redacted": bool(row.redacted),
     }
 
 

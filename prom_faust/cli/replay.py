@@ -21,6 +21,9 @@ __all__ = ["replay"]
 @click.option("--into", "name", required=True, metavar="NAME", help="The collection.")
 @click.option("--dry-run", is_flag=True, help="Say what would become of the records, and change nothing.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Records per second, at most.")
+@click.option(
+    "--yes", is_flag=True, expose_value=False, help="For scripts that say it everywhere: nothing is asked."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def replay(

@@ -28,7 +28,9 @@ def load_fix_up(name: str) -> FixUp:
     module, _, function = name.partition(":")
     try:
         found = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    except ImportError as error:
+        raise ConfigurationError(f"--fix {name}: the module {module} cannot be imported: {error}") from error
+    except (AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"--fix {name} names no function, as in --fix my_app.mend:fix: {error}"
         ) from error

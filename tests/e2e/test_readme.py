@@ -25,9 +25,9 @@ def block(mark, page=README):
 
 def run(folder, *command):
     return subprocess.run(
-        [sys.executable, "-m", "faust", "-A", "shop", *command],
+        [Path(sys.executable).with_name("faust"), "-A", "shop", *command],
         cwd=folder,
-        env=environment(folder),
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -35,8 +35,8 @@ def run(folder, *command):
     )
 
 
-def environment(folder):
-    return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "COLUMNS": "200"}
+def environment():
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def shop(kafka, mongo, tmp_path):
 
 
 async def test_the_example_prints_what_the_readme_says(shop, mongo):
-    worker = FaustWorker("shop", shop / "log", environment(shop), folder=shop)
+    worker = FaustWorker("shop", shop / "log", environment(), folder=shop)
     with worker, MongoClient(mongo.url, directConnection=True) as client:
         worker.until("Worker ready")
         filled = run(shop, "fill")
@@ -78,7 +78,7 @@ def test_the_guide_s_test_of_the_example_passes(shop):
     (shop / "test_shop.py").write_text(block("example: test_shop.py", GUIDE))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_shop.py"]
     done = subprocess.run(
-        command, cwd=shop, env=environment(shop), capture_output=True, text=True, check=False, timeout=60
+        command, cwd=shop, env=environment(), capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
@@ -86,7 +86,7 @@ def test_the_guide_s_test_of_the_example_passes(shop):
 
 async def test_the_way_of_a_dead_letter_is_as_its_page_shows_it(shop, mongo, topics):
     (shop / "mend.py").write_text(block("example: mend.py", LETTERS))
-    worker = FaustWorker("shop", shop / "log", environment(shop), folder=shop)
+    worker = FaustWorker("shop", shop / "log", environment(), folder=shop)
     with worker, MongoClient(mongo.url, directConnection=True) as client:
         worker.until("Worker ready")
         await topics.send("orders", "o7", {"id": "o7", "total": "12.50 "})

@@ -180,7 +180,9 @@ async def test_replaying_while_traffic_goes_on_sets_nothing_back(case):
         (["replay"], "say --yes"),
         (["discard"], "say --yes"),
         (["replay", "--fix", "hub:nothing", "--yes"], "names no function"),
-        (["show", "nowhere", "0", "0"], "there is no dead letter"),
+        (["replay", "--fix", "nowhere:fix", "--yes"], "the module nowhere cannot be imported"),
+        (["show", "nowhere", "0", "0"], "there is no topic nowhere.dlq; the app's topics are"),
+        (["list", "--topic", "nowhere"], "there is no topic nowhere.dlq"),
     ],
 )
 async def test_what_cannot_be_done_is_one_line(case, args: Sequence[str], message):

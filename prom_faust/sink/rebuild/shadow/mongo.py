@@ -198,9 +198,12 @@ class Shadow(Collection):
         declared = {index.index_name for index in map(Index.of, self.options.indexes)}
         declared |= {"_id_", KEY_INDEX.index_name, MARKER_INDEX.index_name}
         indexes = await self.server.call(self._live.index_information)
+        others = {"$or": [{"_src.t": {"$ne": self.options.topic}}, {"_key": {"$exists": False}}]}
+        documents = await self.server.call(self._live.count_documents, others)
         return [
             *(f"index {name}" for name in sorted(set(indexes) - declared)),
             *(f"option {name}" for name in sorted(described[0].get("options", {}))),
+            *([f"{documents:,} documents of other writers"] if documents else []),
         ]
 
     async def _described(self, name: str) -> list[dict[str, Any]]:

@@ -290,9 +290,11 @@ async def test_what_cannot_come_out_right_is_refused(projection, database, topic
             await rebuild_in_shadow(projection, silence=5.0)
         living.cancel()
     await database.c.create_index("theirs")
-    with pytest.raises(ConfigurationError, match="index theirs_1"):
+    await database.c.insert_many([{"plain": 1}, {"_key": "theirs", "_src": {"t": "another"}}])
+    with pytest.raises(ConfigurationError, match="index theirs_1, 2 documents of other writers"):
         await again(projection)
-    assert (await again(projection, lose=True)).lost == ("index theirs_1",)
+    lost = (await again(projection, lose=True)).lost
+    assert lost == ("index theirs_1", "2 documents of other writers")
     assert "theirs_1" not in await database.c.index_information()
 
 
