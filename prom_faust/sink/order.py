@@ -6,6 +6,7 @@ decides and a tie goes to the earlier position; a tombstone that inherits its ve
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["OFFSET_BITS", "Rank", "Stored", "outranks", "place_at", "position_of", "rank_of"]
 
@@ -44,12 +45,14 @@ class Stored:
         version: ``_v``, or None.
         deleted: whether it is a marker.
         inherits: whether the marker took its version from the state that it ended.
+        foreign: of a document that the sink did not write: what stands in its ``_src``.
     """
 
     n: int | None
     version: int | None = None
     deleted: bool = False
     inherits: bool = False
+    foreign: Any = None
 
 
 def rank_of(n: int, version: int | None, *, versioned: bool, inherits: bool = False) -> Rank:

@@ -142,9 +142,14 @@ def guard(change: Change, version: int | None, *, versioned: bool) -> dict[str, 
 
 def compare_and_set(change: Change, stored: Stored) -> dict[str, Any]:
     """The filter of a write that a read has decided: only the very state that was read matches."""
+    if stored.n is None:
+        return {
+            "_key": key_value(change.key),
+            "_src": stored.foreign,
+        }  # None: there is no such field, or null
     return {
         "_key": key_value(change.key),
-        "_src.n": stored.n if stored.n is not None else {"$exists": False},
+        "_src.n": stored.n,
         "_v": stored.version if stored.version is not None else {"$exists": False},
     }
 

@@ -456,8 +456,12 @@ class Projector:
                 self.stats.stale += 1
             elif failure.verdict in doubtful:
                 seen = stored.get(write.plan.key)
+                foreign = seen is not None and seen.n is None
                 newer = plan_write(
-                    write.plan, seen, versioned=self.options.versioned, exact=self.options.versioned
+                    write.plan,
+                    seen,
+                    versioned=self.options.versioned,
+                    exact=self.options.versioned or foreign,
                 )
                 if newer is None:
                     again += self._stale(work, write.plan, seen)

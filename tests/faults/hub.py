@@ -7,6 +7,7 @@ SIGSTOP at the next bulk, after its check of ownership and before it is sent. Th
 
 import asyncio
 import contextvars
+import itertools
 import json
 import mmap
 import os
@@ -18,7 +19,7 @@ from typing import Any, cast
 
 from pymongo import AsyncMongoClient
 
-from prom_faust import Index, install
+from prom_faust import Index, install, partition_of
 from prom_faust.dlq.envelope import DeadLetter
 from prom_faust.lane.record import PlainRecord
 from tests.support.projection import make_app
@@ -88,8 +89,14 @@ prom.materialize(
 
 
 def fix(letter: DeadLetter) -> PlainRecord:
-    """Mend any of the poison: a good value of the record's own key, and no header."""
-    key = (letter.record.key or b"").decode(errors="replace")
+    """Mend any of the poison: a good value of the record's own key, and no header.
+
+    A key that is no text becomes one that belongs into the record's partition, or its place would say nothing.
+    """
+    text = (letter.record.key or b"").decode(errors="replace")
+    names = itertools.chain([text], (f"{text}{number}" for number in itertools.count()))
+    mended = text.encode() != letter.record.key
+    key = next(name for name in names if not mended or partition_of(name, 8) == letter.record.partition)
     value = json.dumps({"id": key, "mended": letter.record.offset}).encode()
     return replace(cast(PlainRecord, letter.record), key=key.encode(), value=value, headers=())
 

@@ -114,8 +114,15 @@ class Flight:
             part: whether the parts are those of a batch that was taken apart.
         """
         for each in parts:
-            # A partition that was put back by an earlier part is not gone on with.
-            rest = {name: share for name, share in each.items() if shares[name].put_back is None}
+            rest: dict[TopicPartition, Share] = {}
+            for name, share in each.items():
+                whole = shares[name]
+                # A partition that an earlier part put back is not gone on with; nor where one of its records is
+                # held: its key's later ones must not come before it does.
+                if whole.held:
+                    whole.held |= {record.offset: "waits behind a held one" for record in share.records}
+                elif whole.put_back is None:
+                    rest[name] = share
             if self._plan.landing():
                 for name, share in rest.items():
                     share.put_back = RevokedError(f"{name} is being given back")

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 """How long one poll waits for records; also how soon a freed buffer is refilled."""
+READ_AHEAD = 8
+"""Batches of one partition that are read ahead, if the buffer has room for them: an agent that is done with one in no
+time has the next ones at hand until the next poll."""
 REBALANCE_SECONDS = 0.05
 """How soon the end of a rebalance is seen, or that the lane has to stop in the middle of one."""
 NOWHERE = KafkaPartition("", 0)
@@ -111,19 +114,21 @@ class Polling:
         size = 2 * self._options.max_bytes - sum(
             partition.buffered_bytes for partition in self._partitions.values()
         )
+        batch = self._options.batch * self._options.parts
         wanted: list[KafkaPartition] = []
         for index in range(len(self._flights)):
             mine = self._flights.of_slot(index)
             room = self._options.buffer // len(self._flights)
+            ahead = max(batch, min(room, READ_AHEAD * batch))
             full = sum(partition.buffered for partition in mine) >= room
             for partition in mine:
                 if room <= 0 or full:
                     break
                 if partition.stuck:
                     continue
-                if partition.buffered < self._options.batch and (size > 0 or not partition.buffered):
+                if partition.buffered < ahead and (size > 0 or not partition.buffered):
                     wanted.append(kafka_partition(partition.token.partition))
-                room -= min(self._options.batch, partition.buffered + _behind(consumer, partition))
+                room -= min(ahead, partition.buffered + _behind(consumer, partition))
         return wanted
 
 

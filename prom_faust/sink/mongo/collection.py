@@ -25,7 +25,7 @@ from prom_faust.sink.plan import Write
 __all__ = ["Collection"]
 
 STANDING = {"_id": 0, "_key": 1, "_src": 1, "_v": 1}
-STORED = {"_id": 0, "_key": 1, "_src.n": 1, "_v": 1, "_deleted": 1, "_inherits": 1}
+STORED = {"_id": 0, "_key": 1, "_src": 1, "_v": 1, "_deleted": 1, "_inherits": 1}
 
 
 class Collection:
@@ -63,12 +63,14 @@ class Collection:
     async def all(self) -> list[Any]:
         """Every collection that may hold documents of the projection, as the driver's objects.
 
+        Its own and those on the list, whether it has a ``collection_of`` now or had one: what that leaves behind when
+        it comes, goes or changes is to be found.
+
         Raises:
             UnreachableError: MongoDB does not answer.
         """
-        if self.options.collection_of is None:
-            return [self.documents]
-        return [self.server.collection(name) for name in await self.targets.listed()]
+        others = [name for name in await self.targets.listed() if name != self.options.collection]
+        return [self.documents, *map(self.server.collection, others)]
 
     async def drop(self) -> int:
         """Remove all of them; returns how many documents they held, markers included.
@@ -81,8 +83,7 @@ class Collection:
         for documents in await self.all():
             count += int(await documents.count_documents({}))
             await documents.drop()
-        if self.options.collection_of is not None:
-            await self.targets.forget()
+        await self.targets.forget()
         return count
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -238,15 +239,21 @@ class Collection:
                 chunk = [key_value(key) for key in wanted[start : start + self.options.size]]
                 for document in await self._find(documents, {"_key": {"$in": chunk}}):
                     key = found_key(document["_key"])
-                    if key is None:
-                        continue
-                    found[key] = Stored(
-                        n=document.get("_src", {}).get("n"),
-                        version=document.get("_v"),
-                        deleted=document.get("_deleted") is True,
-                        inherits=document.get("_inherits") is True,
-                    )
+                    if key is not None:
+                        found[key] = self._stored(document)
         return found
+
+    def _stored(self, document: Mapping[str, Any]) -> Stored:
+        source, version = document.get("_src"), document.get("_v")
+        n = source.get("n") if isinstance(source, Mapping) else None
+        if not _is_int(n) or not (version is None or _is_int(version) or not self.options.versioned):
+            return Stored(n=None, foreign=source)  # another writer's, whatever it means by it
+        return Stored(
+            n=n,
+            version=version,
+            deleted=document.get("_deleted") is True,
+            inherits=document.get("_inherits") is True,
+        )
 
     def homes(self, keys: Iterable[Key]) -> list[tuple[Any, list[Key]]]:
         """The keys by the collection that their documents are in, as the driver's object."""
@@ -352,6 +359,10 @@ class Collection:
         for documents in await self.all():
             removed += int((await self.server.call(documents.delete_many, query)).deleted_count)
         return removed
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _key_of_write(write: Write) -> Key:

@@ -62,6 +62,14 @@ class Positions:
             raise UnreachableError(f"rebuilds cannot be read: {error}") from error
         return {int(partition): offset for partition, offset in (found or {}).get("redo", {}).items()}
 
+    async def count_swaps(self, topic: str) -> int | None:
+        """How many rebuilds have swapped the collection; None while one is about to, or was cut off in it."""
+        try:
+            found = await self._server.call(self._rebuilds.find_one, {"_id": self.name, "topic": topic})
+        except PyMongoError as error:
+            raise UnreachableError(f"rebuilds cannot be read: {error}") from error
+        return None if found and found.get("redo") else int((found or {}).get("swaps", 0))
+
     async def store_positions(self, topic: str, positions: Mapping[int, Position], *, now: int) -> None:
         """Store applied positions; never backwards, or a zombie would undo its successor's.
 

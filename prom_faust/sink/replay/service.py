@@ -27,15 +27,19 @@ from prom_faust.exceptions import (
 from prom_faust.kafka import topic_configs
 from prom_faust.lane.batch import Batch, Share, Token
 from prom_faust.lane.record import Record, TopicPartition
-from prom_faust.routing.hashing import left_behind
+from prom_faust.routing.hashing import left_behind, partition_of
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.event import Change, position
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.mend import exactly
 from prom_faust.sink.order import place_at
+from prom_faust.sink.plan import KeyPlan, Write
 from prom_faust.sink.replay.candidate import Candidate, Result, Verdict
 from prom_faust.sink.replay.outlook import Outlook, Sighting
 from prom_faust.sink.service import Projector
+from prom_faust.sink.verify.compare import differing_fields, source_of
 from prom_faust.sink.verify.kafka import LogReader
+from prom_faust.sink.verify.mongo import Documents, decode_body
 from prom_faust.sink.verify.report import Progress
 
 __all__ = ["Pace", "Source", "replay"]
@@ -48,6 +52,11 @@ FRESH_SECONDS = 15.0
 """How long a look ahead holds. Markers stand for a write deadline and 30 s more at least, see ``fence_delay``."""
 SWAP_SECONDS = 60.0
 SWAP_POLL_SECONDS = 0.5
+FORGOTTEN = "tombstones from after it may be cleaned away (delete.retention.ms is over)"
+MENDED_KEY = (
+    "its key is another than the letter's, whose records may be in other partitions, where positions do not tell "
+    "which is later: --to-topic sends it there as a new record"
+)
 ATTEMPTS = 4
 """How often a chunk is tried, with a new look ahead each, before MongoDB counts as away."""
 
@@ -83,6 +92,7 @@ async def replay(
         async for candidates in source():
             for start in range(0, len(candidates), CHUNK):
                 yield await run.settle(candidates[start : start + CHUNK])
+                await run.confirm()  # by now whoever asked has recorded what became of them
 
 
 class _Judged(NamedTuple):
@@ -120,6 +130,8 @@ class _Replay:
         self._ends: dict[TopicPartition, int] = {}
         self._seen_to: dict[TopicPartition, int] = {}
         self._seen_at = 0.0
+        self._swaps = 0
+        self._written: Sequence[Record] = []
         self._oldest = 0
 
     async def open(self) -> None:
@@ -128,6 +140,8 @@ class _Replay:
         partitions = await self._log.partitions(topic)
         if not partitions:
             raise ConfigurationError(f"there is no topic {topic}")
+        if not self._dry_run:
+            self._swaps = await self._count_swaps()
         self._begins = await self._log.begins(partitions)
         self._ends = await self._log.ends(partitions)
         config = await topic_configs(self._projection.clients, topic)
@@ -154,27 +168,40 @@ class _Replay:
         await self._look_ahead()
 
     def _judge(self, one: Candidate) -> _Judged:
+        if objection := self._objection(one):
+            return _Judged(one, None, Result(one, *objection))
+        try:
+            return _Judged(one, self._decode(one.record), None)
+        except RecordError as error:
+            letter = letter_of(one.record, error, consumer=self._projection.group, died_at=milliseconds())
+            return _Judged(one, None, Result(one, Verdict.REFUSED, str(error), letter))
+
+    def _objection(self, one: Candidate) -> tuple[Verdict, str] | None:
+        """Why a candidate cannot be applied, whatever is in it."""
         record = one.record
         name = TopicPartition(record.topic, record.partition)
-
-        def against(verdict: Verdict, reason: str, letter: DeadLetter | None = None) -> _Judged:
-            return _Judged(one, None, Result(one, verdict, reason, letter))
-
         if record.topic != self._options.topic:
-            return against(Verdict.REFUSED, f"it is of topic {record.topic}, not {self._options.topic}")
+            return Verdict.REFUSED, f"it is of topic {record.topic}, not {self._options.topic}"
         if record.offset >= self._ends.get(name, 0):
-            return against(Verdict.FOREIGN, f"the log of {name} ends before it: the topic was recreated")
+            return Verdict.FOREIGN, f"the log of {name} ends before it: the topic was recreated"
         if record.offset < self._begins[name] - 1:
-            return against(Verdict.TOO_OLD, f"the log of {name} begins at {self._begins[name]} now")
+            return Verdict.TOO_OLD, f"the log of {name} begins at {self._begins[name]} now"
         if one.known_at < self._oldest:
-            return against(
-                Verdict.TOO_OLD, "tombstones from after it may be cleaned away (delete.retention.ms is over)"
-            )
-        try:
-            return _Judged(one, self._decode(record), None)
-        except RecordError as error:
-            letter = letter_of(record, error, consumer=self._projection.group, died_at=milliseconds())
-            return against(Verdict.REFUSED, str(error), letter)
+            return Verdict.TOO_OLD, FORGOTTEN
+        if one.letter is not None and record.key != one.letter.record.key and not self._is_home(record):
+            return Verdict.REFUSED, MENDED_KEY
+        return None
+
+    def _is_home(self, record: Record) -> bool:
+        """Whether every record of its key, now and later, has a position that tells which is later."""
+        options, count = self._options, len(self._begins)
+        if options.versioned or options.appends or count == 1:
+            return True
+        return (
+            options.routing == "jump"
+            and record.key is not None
+            and partition_of(record.key, count) == record.partition
+        )
 
     def _spans(self, change: Change) -> Iterable[tuple[TopicPartition, int]]:
         """From where each partition has to be read: all that can hold a change that outranks this one."""
@@ -232,6 +259,7 @@ class _Replay:
 
     async def settle(self, candidates: Sequence[Candidate | Result]) -> list[Result]:
         """Apply a chunk; what became of each, in their order."""
+        self._written = []
         if not self._dry_run:
             await self._look_ahead()
         results: dict[int, Result] = {}
@@ -273,9 +301,31 @@ class _Replay:
         rest = [change for change in changes if change.n not in stood]
         if self._dry_run:
             return known | {change.n: Verdict.APPLIED for change in rest}
+        known |= await self._rewrite([change for change in changes if change.n in stood])
         await self._write([change.record for change in rest])
         stands = await self._projection.collection.standing_of(changes)
         return known | {change.n: Verdict.APPLIED for change in rest if change.n in stands}
+
+    async def _rewrite(self, changes: Sequence[Change]) -> dict[int, Verdict]:
+        """Put right what stands at its own position with another value: an earlier fix-up was not recorded."""
+        documents = await Documents(self._projection.collection).read(
+            change.n if self._options.appends else change.key for change in changes
+        )
+        owned = self._options.field_names if self._options.write == "set" else None
+        writes: list[Write] = []
+        for change in changes:
+            found = documents.get(change.n if self._options.appends else change.key, [])
+            if change.body is None or len(found) != 1 or source_of(found[0]) != change.n:
+                continue
+            if differing_fields(decode_body(change.body), found[0], owned):
+                plan = KeyPlan(change.key, [change])
+                writes.append(Write(plan, change, exactly(found[0]), change.version, exact=True))
+        verdicts = {write.change.n: Verdict.REFUSED for write in writes}
+        if writes and not self._options.appends:
+            refused = await self._projection.collection.write(writes, now=milliseconds())
+            standing = {write.change.n for write, _ in refused}
+            verdicts |= {n: Verdict.APPLIED for n in verdicts if n not in standing}
+        return verdicts
 
     async def _write(self, records: Sequence[Record]) -> None:
         backoff = Backoff()
@@ -284,35 +334,48 @@ class _Replay:
                 return
             try:
                 await self._projector.apply(self._batch(records))
-                if not await self._swapped():
+                self._written = records
+                if not await self._moved():
                     return
             except RevokedError:  # MongoDB took too long: by now, a tombstone may have come and gone
                 await asyncio.sleep(backoff.next())
             await self._look_ahead()
-            records = [
-                record
-                for record in records
-                if self._outlook.winner(self._sighting(self._decode(record)).key) == position(record)
-            ]
+            records = self._winning(records)
         raise UnreachableError("MongoDB does not take the records: run the command again when it does")
 
-    async def _swapped(self) -> bool:
-        """Wait for the end of a swap, if one is under way: what was written may be in the collection that goes away.
+    async def confirm(self) -> None:
+        """Write the last chunk again, if it may stand in a collection that a rebuild has replaced since."""
+        if self._written and await self._moved():
+            await self._look_ahead()
+            await self._write(self._winning(self._written))
+
+    def _winning(self, records: Sequence[Record]) -> list[Record]:
+        return [
+            record
+            for record in records
+            if self._outlook.winner(self._sighting(self._decode(record)).key) == position(record)
+        ]
+
+    async def _moved(self) -> bool:
+        """Whether a rebuild has swapped the collection since this was last asked."""
+        before, self._swaps = self._swaps, await self._count_swaps()
+        return self._swaps != before
+
+    async def _count_swaps(self) -> int:
+        """How many there were; waits for the end of one that is under way.
 
         Raises:
-            ConfigurationError: the swap does not end.
+            ConfigurationError: it does not end.
         """
         positions, began = self._projection.collection.positions, time.monotonic()
-        swapping = False
-        while await positions.load_redo(self._options.topic):
-            swapping = True
+        while (swaps := await positions.count_swaps(self._options.topic)) is None:
             if time.monotonic() > began + SWAP_SECONDS:
                 raise ConfigurationError(
                     f"a rebuild of {self._options.collection} was cut off in its swap: run it again (sink rebuild "
                     f"{self._options.collection} --shadow), and then this command"
                 )
             await asyncio.sleep(SWAP_POLL_SECONDS)
-        return swapping
+        return swaps
 
     def _batch(self, records: Sequence[Record]) -> Batch:
         parts: dict[TopicPartition, list[Record]] = defaultdict(list)
@@ -330,7 +393,9 @@ class _Replay:
         if letter is not None:
             return Result(candidate, Verdict.REFUSED, letter.message, letter)
         if change.n in reached:
-            return Result(candidate, reached[change.n])
+            refused = reached[change.n] is Verdict.REFUSED
+            reason = "another value stands at its position, and cannot be replaced" if refused else ""
+            return Result(candidate, reached[change.n], reason)
         return Result(candidate, Verdict.SUPERSEDED, "a newer state stands")
 
 

@@ -1,5 +1,7 @@
 """A collection for every answer of a function of the key, on real servers."""
 
+from dataclasses import replace
+
 import pytest
 
 from prom_faust.dlq.envelope import decode as decode_letter
@@ -174,6 +176,25 @@ async def test_a_rebuild_removes_them_all_and_a_shadow_is_refused(app, database,
     assert await database[TARGETS].count_documents({}) == 0
     await project(app, database, topics, options)
     assert await everything(database) == expected()
+
+
+@pytest.mark.parametrize("first", [None, by_last_digit], ids=["added", "left out"])
+async def test_what_it_leaves_behind_when_it_comes_or_goes_is_named_and_rebuilt(
+    app, database, topics, options, first
+):
+    second = by_last_digit if first is None else None
+    before, after = (replace(options, collection_of=function) for function in (first, second))
+    await topics.send_all(options.topic, [(f"k{i}", {"a": 1, "b": i}) for i in range(30)])
+    await project(app, database, topics, before)
+    changed = make_projection(app, database, after)
+    report = await verify(changed)
+    assert report.extra > 0
+    assert any("and its key belongs into" in found.reason for found in report.differences)
+    assert (await rebuild(changed)).documents == 30
+    report = await verify(await project(app, database, topics, after))
+    assert report.clean, report.differences
+    assert report.documents == 30
+    assert sum(map(len, (await everything(database)).values())) == 30
 
 
 async def test_versions_and_inserts_are_written_where_the_key_belongs(app, database, topics, unique):

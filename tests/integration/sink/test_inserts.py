@@ -135,6 +135,28 @@ async def test_an_insert_that_is_refused_says_only_that_the_key_may_be_taken(dat
     assert (await live(database.c))["k1"]["a"] == 2
 
 
+ODD = [None, "text", ["import.csv"], {"n": "x"}, {"n": 1.5}, {"n": True}, [{"n": 1}], [{"n": 10**9}], {}]
+"""What other writers have in a field ``_src`` of theirs."""
+
+
+@pytest.mark.parametrize("way", [{}, {"version_of": "a"}], ids=["position", "version"])
+@pytest.mark.parametrize("likely", [True, False], ids=["inserts", "upserts"])
+async def test_a_document_of_another_writer_is_replaced_whatever_it_holds(
+    app, database, topics, topic, likely, way
+):
+    options = ChangelogOptions(topic=topic, collection="c", **way)
+    await database.c.insert_many([{"_key": f"k{n}", "_src": odd, "theirs": 1} for n, odd in enumerate(ODD)])
+    await database.c.insert_many([{"_key": "v", "_v": "x", "_src": {"n": 0}}, {"_key": "none", "theirs": 1}])
+    keys = [*(f"k{n}" for n in range(len(ODD))), "none", "new", "v"]
+    await topics.send_all(topic, [(key, {"a": 5}) for key in keys], 0)
+    novelty = Always()
+    novelty.likely = likely
+    projection = await project(app, database, topics, options, novelty=novelty)
+    report = await verify(projection)
+    assert report.clean, report.differences
+    assert (report.documents, report.letters) == (len(keys), 0)
+
+
 def test_a_tombstone_and_what_a_read_has_decided_are_never_inserted():
     options = ChangelogOptions(topic="t", collection="c")
     collection = Collection(Server(_NoDatabase(), deadline=1), options, Always())

@@ -127,7 +127,8 @@ class Shadow(Collection):
     async def release(self) -> None:
         """Let another run begin at once."""
         await self.server.call(
-            self._rebuilds.delete_one, {"_id": self.name, "run": self._run, "phase": {"$exists": False}}
+            self._rebuilds.delete_one,
+            {"_id": self.name, "run": self._run, "phase": {"$exists": False}, "swaps": {"$exists": False}},
         )
         await self._update({"run": self._run}, {"$unset": {"run": ""}})
 
@@ -172,9 +173,9 @@ class Shadow(Collection):
             raise self._taken()
 
     async def clear_state(self) -> None:
-        """The rebuild is done: forget it, and the shadow's positions. The run goes on until it is released."""
+        """The rebuild is done: count it, and forget it and the shadow's positions. The run goes on until released."""
         await self.positions.remove()
-        await self._update({"run": self._run}, {"$unset": dict.fromkeys(STATE, "")})
+        await self._update({"run": self._run}, {"$unset": dict.fromkeys(STATE, ""), "$inc": {"swaps": 1}})
 
     # -- the collections -------------------------------------------------------------------------------------
 

@@ -208,10 +208,10 @@ class ShadowRebuild:
                 "is not on the topic, so a new collection would not have it. Without --shadow, and with the "
                 "workers stopped, the rebuild is done, and these fields are lost"
             )
-        if options.collection_of is not None:
+        if options.collection_of is not None or await self._live.collection.targets.listed():
             raise ConfigurationError(
-                f"{options.collection} has a collection for every answer of collection_of, and no rename swaps them "
-                "all in one moment. Without --shadow, and with the workers stopped, the rebuild is done"
+                f"{options.collection} has, or had, a collection for every answer of collection_of: no rename swaps "
+                "them all in one moment. Without --shadow, and with the workers stopped, the rebuild is done"
             )
         stored = await self._live.collection.positions.load_positions(options.topic)
         fault = await lost_history(self._live, self._log, stored, rebuild=self._live.lane.rebuild)

@@ -11,6 +11,7 @@ from prom_faust.lane.batch import Batch, Share, Token
 from prom_faust.lane.failure.policy import FOREVER, Policy
 from prom_faust.lane.failure.tasks import Flight, FlightPlan
 from prom_faust.lane.partition import Partition
+from prom_faust.lane.parts import in_turn
 from prom_faust.lane.record import PlainRecord, TopicPartition
 
 
@@ -154,3 +155,17 @@ async def test_of_a_revoked_batch_nothing_is_said():
     setting.work = revoke
     assert not await setting.fly()
     assert setting.buried == []
+
+
+async def test_behind_a_held_record_the_later_parts_of_its_partition_wait():
+    setting = Setting([6, 2])
+    setting.work = lambda batch: [
+        batch.hold(r, "not yet") for r in batch if (r.partition, r.offset) == (0, 1)
+    ]
+    assert await Flight(setting.plan, setting.give).complete_parts(
+        setting.shares, in_turn(setting.shares, 2), part=False
+    )
+    assert setting.given == [[(0, 0), (0, 1)], [(1, 0), (1, 1)]]
+    assert setting.settled() == {0: 1, 1: 2}
+    (partition, _) = setting.partitions.values()
+    assert [record.offset for record in partition.take(10, 1_000)] == [1, 2, 3, 4, 5]
