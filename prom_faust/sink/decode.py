@@ -12,14 +12,13 @@ from prom_faust.lane.record import Record
 from prom_faust.schema.header import schema_version
 from prom_faust.schema.tombstone import is_deleted, is_null, may_be_deleted
 from prom_faust.sink.document import encode_document, encode_inserted, has_infinity
-from prom_faust.sink.draft import DRAFT, can_wait, may_be_refused
 from prom_faust.sink.event import Change, position
 from prom_faust.sink.json import check_floats, read_json
 from prom_faust.sink.key import INT64, NO_KEY, Key, checked_key
 from prom_faust.sink.options import RESERVED, ChangelogOptions, KeyOf, RecordKey
 from prom_faust.sink.target import home_of
 
-__all__ = ["VERSION_HEADER", "Decoder", "decoder", "drafter", "header"]
+__all__ = ["VERSION_HEADER", "Decoder", "decoder", "header"]
 
 VERSION_HEADER = "x-version"
 
@@ -40,15 +39,6 @@ def decoder(options: ChangelogOptions) -> Decoder:
     The function raises RecordError, and nothing else, for a bad record: whatever a user's own function
     raises is the cause.
     """
-    return _compile(options, drafts=False)
-
-
-def drafter(options: ChangelogOptions) -> Decoder:
-    """As ``decoder``, for the same records with the same errors; but documents that can wait are not encoded."""
-    return _compile(options, drafts=not options.appends and can_wait(options.model, options.map))
-
-
-def _compile(options: ChangelogOptions, *, drafts: bool) -> Decoder:
     read_key = _key_reader(options)
     decode_value = _value_decoder(options.model)
     key_of = _event_key(options, options.key_of, read_key) if options.key_of is not None else None
@@ -69,10 +59,8 @@ def _compile(options: ChangelogOptions, *, drafts: bool) -> Decoder:
             return ending(record, event, read_key, version_of)
         key = read_key(record) if key_of is None else key_of(record, event)
         version = _version(version_of(event)) if version_of else None
-        n = position(record)
-        if drafts and (has_model or type(event) is dict) and not may_be_refused(value or b"", record.key):
-            return Change(key, n, record, DRAFT, version)
         fields = shape(event)
+        n = position(record)
         body = encode(key, fields, record, n, version)
         if has_model and has_infinity(body):
             check_floats(value or b"")

@@ -16,7 +16,7 @@ class Change(NamedTuple):
         key: the document's key.
         n: the packed source position.
         record: the record it came from, for the dead-letter queue.
-        body: the encoded document without its ``_id``; ``DRAFT`` where it is not encoded yet; None for a tombstone.
+        body: the encoded document without its ``_id``; None for a tombstone.
         version: the version, or None: without a version function, or for a null that inherits.
         fields: with ``write="set"`` the mapped fields; else None.
     """

@@ -15,7 +15,7 @@ import orjson
 
 from prom_faust.exceptions import DecodeError
 
-__all__ = ["LONG", "ZEROS", "check_floats", "read_json"]
+__all__ = ["check_floats", "read_json"]
 
 ZEROS = bytes.maketrans(b"123456789", b"000000000")
 LONG = b"0" * 19

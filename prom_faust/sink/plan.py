@@ -40,7 +40,7 @@ class KeyPlan:
 
     def without(self, change: Change) -> "KeyPlan":
         """The plan after MongoDB refused a change as bad data."""
-        return KeyPlan(self.key, [other for other in self.changes if other.n != change.n])
+        return KeyPlan(self.key, [other for other in self.changes if other is not change])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -35,8 +35,7 @@ from prom_faust.lane.batch import Batch, Share
 from prom_faust.lane.history import Position
 from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.logs import Throttle, place
-from prom_faust.sink.decode import decoder, drafter
-from prom_faust.sink.draft import DRAFT
+from prom_faust.sink.decode import decoder
 from prom_faust.sink.event import Change, position
 from prom_faust.sink.key import Key
 from prom_faust.sink.metrics import SinkHistograms, SinkMeter
@@ -56,8 +55,6 @@ SLICE = 250
 """Records decoded between two turns of the event loop: a few milliseconds."""
 ATTEMPTS_ALONE = 3
 """How often an unlisted error is tried again before the document counts as bad."""
-MOST = 0.5
-"""Share of needless records in a batch above which the next one's documents are encoded only when written."""
 WRITERS = 2
 """Bulk writes in flight for one batch: one is encoded while the server works on the other."""
 PAUSE_CAP = 30.0
@@ -180,8 +177,6 @@ class Projector:
         self.collection = collection
         self.stats = SinkStats()
         self._decode = decoder(options)
-        self._draft = drafter(options)
-        self._needless = 0.0
         self._publisher = publisher
         self._consumer = consumer
         self._unique_wait = unique_wait
@@ -229,8 +224,6 @@ class Projector:
         if conflicts:
             await self._settle_conflicts(work, conflicts)
         self.stats.coalesced += len(changes) - len(plans)
-        if changes:
-            self._needless = 1 - len(plans) / len(changes)
         return work
 
     # -- decode and bury -------------------------------------------------------------------------------------
@@ -238,11 +231,9 @@ class Projector:
     async def _decode_all(self, batch: Batch) -> tuple[list[Change], list[tuple[Record, RecordError]]]:
         changes: list[Change] = []
         bad: list[tuple[Record, RecordError]] = []
-        # Of hot keys most documents are never written: those that are wait for it to be encoded.
-        decode = self._draft if self._needless > MOST else self._decode
         for count, record in enumerate(batch, start=1):
             try:
-                changes.append(decode(record))
+                changes.append(self._decode(record))
             except RecordError as error:
                 bad.append((record, error))
             if count % SLICE == 0:
@@ -417,26 +408,11 @@ class Projector:
         self, work: _Work, chunk: Sequence[Write], may_insert: bool
     ) -> list[tuple[Write, Failure]]:
         began = time.monotonic()
-        ready, refused = self._encoded(chunk)
-        refused += await self.collection.write(
-            ready, now=milliseconds(), check=work.batch.check, may_insert=may_insert
+        refused = await self.collection.write(
+            chunk, now=milliseconds(), check=work.batch.check, may_insert=may_insert
         )
         self._meter.wrote(len(chunk), time.monotonic() - began)
         return refused
-
-    def _encoded(self, writes: Sequence[Write]) -> tuple[list[Write], list[tuple[Write, Failure]]]:
-        """The writes with their documents, and those that have none after all: a user's function said two things."""
-        ready: list[Write] = []
-        refused: list[tuple[Write, Failure]] = []
-        for write in writes:
-            if write.change.body != DRAFT:
-                ready.append(write)
-                continue
-            try:
-                ready.append(replace(write, change=self._decode(write.change.record)))
-            except RecordError as error:
-                refused.append((write, Failure(0, 0, str(error), Verdict.BAD_DATA)))
-        return ready, refused
 
     async def _judge(
         self, work: _Work, failures: Sequence[tuple[Write, Failure]]

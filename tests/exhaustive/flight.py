@@ -565,8 +565,6 @@ def outcomes(start):
     found = {}
     script = Script()
     while True:
-        # Encoded at once or when written: it must make no difference.
-        PROJECTOR._needless = float(len(start.events) % 2)
         flight, loop = Flight(start, script), Loop()
         SERVER.flight = flight
         loop.run(fly(flight, loop))

@@ -113,16 +113,12 @@ class Deliveries:
     def project(self, standing, window):
         """What stands after a window; equal ones are projected once."""
         if (standing, window) not in self.windows:
-            (after,) = {
-                self._projected(standing, window, likely=likely, needless=needless)
-                for likely, needless in ((False, 1.0), (True, 0.0))
-            }
+            (after,) = {self._projected(standing, window, likely=likely) for likely in (False, True)}
             self.windows[standing, window] = after
         return self.windows[standing, window]
 
     @staticmethod
-    def _projected(standing, window, *, likely, needless):
-        PROJECTOR._needless = needless
+    def _projected(standing, window, *, likely):
         calm = SERVER.flight = Calm(standing, likely=likely)
         share = Share(Token(NAME), [record_of(event, n) for n, event in reversed(window)])
         Loop().run(PROJECTOR.project(Batch({NAME: share}, held_since={}, clock=lambda: 0.0)))

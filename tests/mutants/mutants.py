@@ -218,15 +218,6 @@ MUTANTS = (
     ),
     Mutant(
         "G5",
-        "a document with an escape waits to be encoded",
-        "sink/draft.py",
-        'or b"\\\\u" in value',
-        'or b"\\\\x" in value',
-        ("tests/unit/sink/test_draft.py",),
-        "what cannot be stored is found when it is too late for its letter",
-    ),
-    Mutant(
-        "G5",
         "a bad record is skipped without a letter",
         "sink/service.py",
         "await self._bury(work, bad, self",
