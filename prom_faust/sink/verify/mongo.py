@@ -80,7 +80,9 @@ class Documents:
 
     def stray(self, name: str, document: Mapping[str, Any]) -> str | None:
         """Why a document has no business in the collection that it stands in, or None."""
-        if self._options.collection_of is None or (key := found_key(document.get("_key"))) is None:
+        if self._options.collection_of is None and name == self._collection.documents.name:
+            return None
+        if (key := found_key(document.get("_key"))) is None:
             return None
         try:
             home = self._collection.targets.home(key)

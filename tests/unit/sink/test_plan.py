@@ -169,7 +169,9 @@ def test_the_guard_of_a_null_that_found_no_version_spares_every_version():
 def test_compare_and_set_matches_what_was_read_and_nothing_else():
     assert compare_and_set(live(4, 9), Stored(n=3, version=9)) == {"_key": "k", "_src.n": 3, "_v": 9}
     missing = {"$exists": False}
-    assert compare_and_set(live(4, 9), Stored(n=None)) == {"_key": "k", "_src.n": missing, "_v": missing}
+    assert compare_and_set(live(4, 9), Stored(n=3)) == {"_key": "k", "_src.n": 3, "_v": missing}
+    assert compare_and_set(live(4, 9), Stored(n=None)) == {"_key": "k", "_src": None}
+    assert compare_and_set(live(4, 9), Stored(n=None, foreign=["x"])) == {"_key": "k", "_src": ["x"]}
 
 
 def test_a_stale_plan_writes_nothing():
