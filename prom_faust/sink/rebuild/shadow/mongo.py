@@ -200,7 +200,11 @@ class Shadow(Collection):
         declared |= {"_id_", KEY_INDEX.index_name, MARKER_INDEX.index_name}
         indexes = await self.server.call(self._live.index_information)
         others = {"$or": [{"_src.t": {"$ne": self.options.topic}}, {"_key": {"$exists": False}}]}
-        documents = await self.server.call(self._live.count_documents, others)
+        try:
+            # Not under the deadline: it looks at every document.
+            documents = await self._live.count_documents(others)
+        except PyMongoError as error:
+            raise UnreachableError(f"collection {self.name} cannot be read: {error}") from error
         return [
             *(f"index {name}" for name in sorted(set(indexes) - declared)),
             *(f"option {name}" for name in sorted(described[0].get("options", {}))),
