@@ -143,10 +143,8 @@ def guard(change: Change, version: int | None, *, versioned: bool) -> dict[str, 
 def compare_and_set(change: Change, stored: Stored) -> dict[str, Any]:
     """The filter of a write that a read has decided: only the very state that was read matches."""
     if stored.n is None:
-        return {
-            "_key": key_value(change.key),
-            "_src": stored.foreign,
-        }  # None: there is no such field, or null
+        # Without the field it is None, which in a filter stands for that, too.
+        return {"_key": key_value(change.key), "_src": stored.foreign}
     return {
         "_key": key_value(change.key),
         "_src.n": stored.n,

@@ -301,6 +301,7 @@ class _Replay:
         rest = [change for change in changes if change.n not in stood]
         if self._dry_run:
             return known | {change.n: Verdict.APPLIED for change in rest}
+        self._written = [change.record for change in changes]
         known |= await self._rewrite([change for change in changes if change.n in stood])
         await self._write([change.record for change in rest])
         stands = await self._projection.collection.standing_of(changes)
@@ -334,7 +335,6 @@ class _Replay:
                 return
             try:
                 await self._projector.apply(self._batch(records))
-                self._written = records
                 if not await self._moved():
                     return
             except RevokedError:  # MongoDB took too long: by now, a tombstone may have come and gone
