@@ -12,7 +12,7 @@ help:
 	@echo "make demo    a live MongoDB view of this machine's processes (DURATION=30 ends by itself)"
 	@echo "make test    everything, on a real Kafka broker and a real MongoDB-wire server"
 	@echo "make test-motor  all tests of the sink on motor's databases; make test runs some of them on both"
-	@echo "make exhaustive  every crash point of every history, twice in one run (five minutes)"
+	@echo "make exhaustive  every crash point of every history, twice in one run (eight minutes)"
 	@echo "make mutants     breaks every guarantee in one line and sees that the tests notice (GUARANTEES='G4 G5')"
 	@echo "make soak    the fault run ten times as large, and four smaller ones (FAULT_SEEDS=1,2 repeats some)"
 	@echo "make bench   the sink beside its ceiling, MongoDB's connector and Quix Streams, the codec beside Faust's"
