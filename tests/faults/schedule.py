@@ -15,7 +15,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from prom_faust.local import KafkaServer, MongoServer
-from tests.support.kafka import at_home
+from prom_faust.sink.mongo.positions import POSITIONS
+from tests.support.kafka import Topics, at_home
 from tests.support.proxy import Proxy
 from tests.support.worker import FaustWorker
 
@@ -23,6 +24,8 @@ TOPIC = "things"
 PARTITIONS = 8
 SESSION_SECONDS = 10.0
 STOP = 16
+BACKLOG = 2_000
+"""Records that are applied in a few seconds."""
 Position = tuple[int, int]
 
 
@@ -291,6 +294,8 @@ class Run:
         victim.worker.start()
 
     async def make_zombie(self) -> None:
+        # Its late write must come before the marker's time is over, so the tombstone must not wait behind a backlog.
+        await self.until_async(self._caught_up, "the end of the backlog", seconds=300.0)
         victim = await self.someone_writing()
         victim.ask_to_stop()
         await self.until(
@@ -304,6 +309,13 @@ class Run:
         await self.until_async(lambda: self._reached(keys[0], n), f"the tombstone of {keys[0]}")
         victim.worker.signal(signal.SIGCONT)
         self.note(f"{keys[0]} was deleted at {partition}:{offset} meanwhile; SIGCONT of {victim.name}")
+
+    async def _caught_up(self) -> bool:
+        found = await self.database[POSITIONS].find({"topic": TOPIC}).to_list()
+        applied = {position["partition"]: position["applied"] for position in found}
+        async with Topics(f"127.0.0.1:{self.kafka.port}") as topics:
+            ends = await topics.ends(TOPIC)
+        return sum(end - applied.get(partition, 0) for partition, end in ends.items()) < BACKLOG
 
     async def _reached(self, key: str, n: int) -> bool:
         found = await self.database.things.find_one({"_key": key, "_src.n": {"$gte": n}})
