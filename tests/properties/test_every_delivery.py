@@ -65,7 +65,8 @@ def visible(stored):
 
 
 def holds(stored: Stored, path: str, condition: Any) -> bool:
-    present = {"_key": KEY, "_src.n": stored.n, "_v": stored.version}
+    source = stored.foreign if stored.n is None else {"n": stored.n}
+    present = {"_key": KEY, "_src": source, "_src.n": stored.n, "_v": stored.version}
     value = present[path]
     match condition:
         case {"$exists": False}:
