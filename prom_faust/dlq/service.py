@@ -4,16 +4,15 @@ Whatever is done is written on the dead-letter topic as one more letter of the s
 its whole story, and ``sink verify`` counts a replayed record at its position.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import PREFIX, DeadLetter, State, dlq_topic
-from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.filter import Filter, Row
 from prom_faust.dlq.fixup import FixUp, mend
 from prom_faust.dlq.kafka import DeadLetterPublisher
-from prom_faust.dlq.ledger import Filed, Ledger
+from prom_faust.dlq.ledger import Ledger
 from prom_faust.exceptions import DecodeError, SendRefusedError, UnreachableError
 from prom_faust.lane.record import TopicPartition
 from prom_faust.publish.gate import Gate
@@ -49,7 +48,7 @@ class DeadLetters:
         for topic in topics:
             spans = await self.log.spans(dlq_topic(topic))
             total, done = sum(end - begin for begin, end in spans.values()), 0
-            async for letters in self._letters(topic, spans):
+            async for letters in self.log.filed(spans, topic=topic):
                 self.ledger.file(letters)
                 done += len(letters)
                 progress(f"reading {dlq_topic(topic)}", done, total)
@@ -62,7 +61,7 @@ class DeadLetters:
         """The latest letters of the chosen records of a topic."""
         spans = self.ledger.chosen_spans(topic)
         named = {TopicPartition(dlq_topic(topic), number): span for number, span in spans.items()}
-        async for filed in self._letters(topic, named):
+        async for filed in self.log.filed(named, topic=topic):
             yield [letter for place, letter in filed if self.ledger.is_chosen(topic, place)]
 
     async def story(self, row: Row) -> list[DeadLetter]:
@@ -71,7 +70,7 @@ class DeadLetters:
         name = TopicPartition(dlq_topic(row.topic), number)
         begins = await self.log.begins([name])
         found: list[DeadLetter] = []
-        async for filed in self._letters(row.topic, {name: (begins[name], last + 1)}):
+        async for filed in self.log.filed({name: (begins[name], last + 1)}, topic=row.topic):
             found += [
                 letter
                 for _, letter in filed
@@ -79,20 +78,6 @@ class DeadLetters:
                 == (row.partition, row.offset, row.consumer)
             ]
         return found
-
-    async def _letters(
-        self, topic: str, spans: Mapping[TopicPartition, tuple[int, int]]
-    ) -> AsyncIterator[list[Filed]]:
-        async for records in self.log.read(spans):
-            filed: list[Filed] = []
-            for record in records:
-                try:
-                    letter = decode_letter(record)
-                except DecodeError:
-                    continue  # somebody else's record
-                if letter.record.topic == topic:
-                    filed.append(((record.partition, record.offset), letter))
-            yield filed
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,14 @@ async def started(projection: Projection) -> AsyncIterator[Projection]:
         await projection.agent.stop()
 
 
+async def project(app: faust.App, database: Any, topics: Any, options: ChangelogOptions) -> Projection:
+    """Apply the topic to its end and stop; gives another projection of the same, which does not run."""
+    async with projecting(app, database, options) as projection:
+        ends = await topics.ends(options.topic)
+        await eventually(lambda: applied(projection, ends), seconds=30)
+    return make_projection(app, database, options)
+
+
 async def eventually(
     check: Callable[[], Awaitable[Any]], *, seconds: float = 15.0, every: float = 0.05
 ) -> Any:

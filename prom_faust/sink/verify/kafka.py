@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from prom_faust.clients import Clients
 from prom_faust.dlq.envelope import DeadLetter
 from prom_faust.dlq.envelope import decode as decode_letter
+from prom_faust.dlq.ledger import Filed
 from prom_faust.exceptions import DecodeError, UnreachableError
 from prom_faust.lane.kafka import kafka_partition
 from prom_faust.lane.record import Record, TopicPartition
@@ -116,15 +117,20 @@ class LogReader:
         self, spans: Mapping[TopicPartition, Span], *, topic: str, group: str
     ) -> AsyncIterator[list[DeadLetter]]:
         """The dead letters in these spans that say something of a topic's records and a consumer group."""
+        async for filed in self.filed(spans, topic=topic):
+            yield [letter for _, letter in filed if letter.consumer == group]
+
+    async def filed(self, spans: Mapping[TopicPartition, Span], *, topic: str) -> AsyncIterator[list[Filed]]:
+        """The dead letters in these spans of a topic's records, whoever's they are, each with its own place."""
         async for records in self.read(spans):
-            found: list[DeadLetter] = []
+            found: list[Filed] = []
             for record in records:
                 try:
                     letter = decode_letter(record)
                 except DecodeError:
                     continue  # somebody else's record
-                if (letter.consumer, letter.record.topic) == (group, topic):
-                    found.append(letter)
+                if letter.record.topic == topic:
+                    found.append(((record.partition, record.offset), letter))
             yield found
 
     async def read(self, spans: Mapping[TopicPartition, Span]) -> AsyncIterator[Sequence[Record]]:

@@ -16,7 +16,7 @@ from prom_faust.sink.plan import KeyPlan, plan_write
 from prom_faust.sink.rebuild import rebuild, rebuild_in_shadow
 from prom_faust.sink.verify import Kind, verify
 from tests.support.drivers import with_both_drivers
-from tests.support.projection import applied, eventually, live, make_app, make_projection, projecting
+from tests.support.projection import eventually, live, make_app, make_projection, project, projecting
 
 NAMES = ["orders_0", "orders_1", "orders_2"]
 
@@ -51,13 +51,6 @@ async def projection(app, database, topics, options):
     await topics.send_all(options.topic, [(f"k{i}", None) for i in range(5)])
     await topics.send(options.topic, "x1", {"a": 1})
     return await project(app, database, topics, options)
-
-
-async def project(app, database, topics, options):
-    async with projecting(app, database, options) as projection:
-        ends = await topics.ends(options.topic)
-        await eventually(lambda: applied(projection, ends), seconds=30)
-    return make_projection(app, database, options)
 
 
 async def everything(database):

@@ -13,7 +13,7 @@ from prom_faust.sink.outcome import Verdict
 from prom_faust.sink.plan import KeyPlan, plan_write
 from prom_faust.sink.verify import verify
 from tests.support.drivers import with_both_drivers
-from tests.support.projection import applied, eventually, live, make_app, make_projection, projecting
+from tests.support.projection import applied, eventually, live, make_app, make_projection, projecting, started
 
 NEW = 2_000
 """Enough to learn that they are new."""
@@ -46,14 +46,9 @@ async def project(app, database, topics, options, *, novelty=None):
     projection = make_projection(app, database, options)
     if novelty is not None:
         projection.collection._novelty = novelty
-    await projection.agent.start()
-    await projection.start()
-    try:
+    async with started(projection):
         ends = await topics.ends(options.topic)
         await eventually(lambda: applied(projection, ends), seconds=40)
-    finally:
-        await projection.stop()
-        await projection.agent.stop()
     return projection
 
 

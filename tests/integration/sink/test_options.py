@@ -20,7 +20,7 @@ from prom_faust.sink.mongo.server import Server
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.plan import KeyPlan, plan_write
 from prom_faust.sink.verify import Kind, verify
-from tests.support.projection import applied, eventually, make_app, make_projection, projecting
+from tests.support.projection import applied, eventually, make_app, project, projecting
 
 KEYS = [
     *("a", "", "1", "a\0b", "k" * 100_000),
@@ -39,14 +39,6 @@ def app(kafka, unique, tmp_path):
 async def topic(topics, unique):
     await topics.create(dlq_topic(unique), 1)
     return await topics.create(unique, 1)
-
-
-async def project(app, database, topics, options):
-    """Apply the topic to its end and stop."""
-    async with projecting(app, database, options) as projection:
-        ends = await topics.ends(options.topic)
-        await eventually(lambda: applied(projection, ends), seconds=30)
-    return make_projection(app, database, options)
 
 
 @pytest.mark.parametrize("write", [{}, {"write": "set", "map": ["x"]}], ids=["replace", "set"])

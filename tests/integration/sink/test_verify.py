@@ -18,7 +18,7 @@ from prom_faust.sink.plan import KeyPlan, plan_write
 from prom_faust.sink.rebuild import rebuild
 from prom_faust.sink.verify import Kind, NotSettledError, verify
 from tests.support.drivers import with_both_drivers
-from tests.support.projection import applied, eventually, make_app, make_projection, projecting
+from tests.support.projection import make_app, make_projection, project, projecting
 
 
 @pytest.fixture
@@ -30,14 +30,6 @@ def app(kafka, unique, tmp_path):
 async def topic(topics, unique):
     await topics.create(dlq_topic(unique), 2, **{"cleanup.policy": "delete"})
     return await topics.create(unique, 2)
-
-
-async def project(app, database, topics, options):
-    """Apply the topic to its end and stop: a verification needs no worker."""
-    async with projecting(app, database, options) as projection:
-        ends = await topics.ends(options.topic)
-        await eventually(lambda: applied(projection, ends))
-    return make_projection(app, database, options)
 
 
 @pytest.fixture

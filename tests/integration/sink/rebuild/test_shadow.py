@@ -18,7 +18,7 @@ from prom_faust.sink.rebuild.shadow.service import MARKER_MARGIN, ShadowRebuild
 from prom_faust.sink.rebuild.shadow.swap import Step
 from prom_faust.sink.verify import verify
 from prom_faust.sink.verify.kafka import LogReader
-from tests.support.projection import applied, eventually, live, make_app, make_projection, projecting
+from tests.support.projection import applied, eventually, live, make_app, make_projection, project, projecting
 
 SILENCE = 0.3
 PAUSE = 0.05
@@ -53,12 +53,6 @@ def options_of(topic, **given):
 async def settled(projection, topics):
     ends = await topics.ends(projection.options.topic)
     await eventually(lambda: applied(projection, ends), seconds=30.0)
-
-
-async def project(app, database, topics, options):
-    async with projecting(app, database, options) as projection:
-        await settled(projection, topics)
-    return make_projection(app, database, options)
 
 
 @pytest.fixture
