@@ -30,7 +30,7 @@ from prom_faust.ops.status import (
 )
 from prom_faust.partitioned.agent import RecordAgent
 from prom_faust.sink.faust import Projection
-from prom_faust.sink.service import SinkStats
+from prom_faust.sink.stats import SinkStats
 
 __all__ = ["Observer"]
 

@@ -3,50 +3,41 @@
 A bad record that must not be buried, and one whose letter cannot be published, cuts its partition's share: what is
 before it is done, and it comes again with all that is behind it, after a pause.
 
-Every await stands between two checks of ownership. An outage is waited out here, for as long as it takes, without
-losing the batch; the lane goes on polling meanwhile.
+Every await stands between two checks of ownership. An outage is waited out, for as long as it takes, without losing
+the batch; the lane goes on polling meanwhile.
 """
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, TypeVar
 
 from prom_faust.backoff import Backoff
 from prom_faust.clock import milliseconds
-from prom_faust.dlq.envelope import DeadLetter, letter_of
 from prom_faust.dlq.kafka import DeadLetterPublisher
-from prom_faust.dlq.reason import reason_of
-from prom_faust.dlq.redaction import Redactor, names_of
-from prom_faust.exceptions import (
-    DeadLetterError,
-    FailureRateError,
-    NotToleratedError,
-    PromFaustError,
-    RecordError,
-    UnreachableError,
-    WriteRejectedError,
-)
-from prom_faust.lane.batch import Batch, Share
+from prom_faust.exceptions import DeadLetterError, RecordError, UnreachableError, WriteRejectedError
+from prom_faust.lane.batch import Batch
 from prom_faust.lane.history import Position
 from prom_faust.lane.record import Record, TopicPartition
-from prom_faust.logs import Throttle, place
+from prom_faust.logs import place
+from prom_faust.sink.bulk import BulkSize
+from prom_faust.sink.burial.kafka import SinkBurial
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.event import Change, position
 from prom_faust.sink.key import Key
 from prom_faust.sink.metrics import SinkHistograms, SinkMeter
 from prom_faust.sink.mongo.collection import Collection
+from prom_faust.sink.mongo.patience import Patience
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.order import Stored
 from prom_faust.sink.outcome import DUPLICATE_KEY, Failure, Verdict
 from prom_faust.sink.plan import KeyPlan, Write, apart, group, needs_read, plan_write, renewal
-from prom_faust.sink.tolerance import Window, advance, tolerates
+from prom_faust.sink.stats import SinkStats
+from prom_faust.sink.work import Work
 
-__all__ = ["Projector", "SinkStats"]
+__all__ = ["Projector"]
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -62,88 +53,6 @@ PAUSE_CAP = 30.0
 
 Log = Callable[[TopicPartition], tuple[int, int]]
 """Partition to (log end, number of partitions of its topic), as the lane last saw them."""
-
-
-@dataclass(slots=True)
-class SinkStats:
-    """Counters since the worker started, for operators. They never go down.
-
-    Attributes:
-        records: records done: applied, needless, stale or dead-lettered.
-        writes: documents and markers written.
-        coalesced: records that a later one of their key made needless.
-        stale: writes that a newer state had overtaken.
-        dead: records dead-lettered.
-        retries: attempts that were repeated.
-        outage: the last error of an outage that lasts, or None.
-    """
-
-    records: int = 0
-    writes: int = 0
-    coalesced: int = 0
-    stale: int = 0
-    dead: int = 0
-    retries: int = 0
-    outage: str | None = None
-    _outage_began: float = 0.0
-    _outage_seconds: float = 0.0
-
-    def outage_begins(self, error: str, now: float) -> bool:
-        """The server does not answer, at a monotonic time in seconds; whether that is new."""
-        began = self.outage is None
-        if began:
-            self._outage_began = now
-        self.outage = error
-        return began
-
-    def outage_ends(self, now: float) -> bool:
-        """The server answers; whether that is new."""
-        ended = self.outage is not None
-        if ended:
-            self._outage_seconds += now - self._outage_began
-        self.outage = None
-        return ended
-
-    def outage_seconds(self, now: float) -> float:
-        """How long the server was away, all in all and up to now."""
-        return self._outage_seconds + (now - self._outage_began if self.outage is not None else 0.0)
-
-
-@dataclass(slots=True)
-class _Work:
-    """One batch while it is worked on.
-
-    Attributes:
-        batch: the batch.
-        cuts: partition to the offset from which on it comes again, and why.
-        attempts: a record's packed position to how often its write failed for an unlisted reason.
-        writes: documents and markers written so far.
-    """
-
-    batch: Batch
-    cuts: dict[TopicPartition, tuple[int, PromFaustError]] = field(default_factory=dict)
-    attempts: dict[int, int] = field(default_factory=dict)
-    renewed: set[int] = field(default_factory=set)
-    writes: int = 0
-
-    def has(self, record: Record) -> bool:
-        """Whether the record is one to be done with now."""
-        return not self.cuts or record.offset < self.cut(TopicPartition(record.topic, record.partition))
-
-    def cut(self, partition: TopicPartition) -> float:
-        """The offset from which on a partition's records come again; infinite where all are done."""
-        return self.cuts[partition][0] if partition in self.cuts else math.inf
-
-    def without(self, plan: KeyPlan, change: Change) -> KeyPlan:
-        """What is left of a key's plan when one of its changes is bad."""
-        return KeyPlan(plan.key, [each for each in plan.without(change).changes if self.has(each.record)])
-
-    def done(self, partition: TopicPartition, share: Share) -> int:
-        """How many of a partition's records are done, and do not come again."""
-        if not share.held and partition not in self.cuts:
-            return len(share.records)
-        end = self.cut(partition)
-        return sum(each.offset < end and each.offset not in share.held for each in share.records)
 
 
 class Projector:
@@ -177,21 +86,21 @@ class Projector:
         self.collection = collection
         self.stats = SinkStats()
         self._decode = decoder(options)
-        self._publisher = publisher
-        self._consumer = consumer
         self._unique_wait = unique_wait
         self._log = log
         self._meter = meter or SinkHistograms().of(options.collection, options.topic)
-        self._calm_since = -math.inf
-        self._redactor = _redactor(options)
-        self._buried = Throttle(time.monotonic)
-        self._window = Window()
         self._stopped: dict[TopicPartition, tuple[int, Backoff]] = {}
         self._fields: dict[str, Any] = {
             "sink": options.collection,
             "topic": options.topic,
             "group": consumer,
         }
+        self._write_size = BulkSize(options.size, deadline=collection.server.deadline)
+        self._read_size = BulkSize(options.size, deadline=collection.server.deadline)
+        self._patience = Patience(options.collection, stats=self.stats, fields=self._fields)
+        self._burial = SinkBurial(
+            options, publisher, consumer=consumer, stats=self.stats, fields=self._fields
+        )
 
     async def project(self, batch: Batch) -> None:
         """Bring the collection to the state after this batch.
@@ -212,11 +121,11 @@ class Projector:
         """Do the same for records that no lane has read: how far the topic is applied stays as it is."""
         self._put_back(await self._settle(batch))
 
-    async def _settle(self, batch: Batch) -> _Work:
-        work = _Work(batch)
+    async def _settle(self, batch: Batch) -> Work:
+        work = Work(batch)
         changes, bad = await self._decode_all(batch)
         poison = {position(record) for record, _ in bad}
-        await self._bury(work, bad, self._rate((n, n in poison) for n in map(position, batch)))
+        await self._burial.bury(work, bad, self._burial.rate((n, n in poison) for n in map(position, batch)))
         if work.cuts:
             changes = [change for change in changes if work.has(change.record)]
         plans = apart(changes) if self.options.appends else list(group(changes).values())
@@ -226,7 +135,7 @@ class Projector:
         self.stats.coalesced += len(changes) - len(plans)
         return work
 
-    # -- decode and bury -------------------------------------------------------------------------------------
+    # -- decode, and put back --------------------------------------------------------------------------------
 
     async def _decode_all(self, batch: Batch) -> tuple[list[Change], list[tuple[Record, RecordError]]]:
         changes: list[Change] = []
@@ -240,83 +149,7 @@ class Projector:
                 await asyncio.sleep(0)
         return changes, bad
 
-    def _rate(self, seen: Iterable[tuple[int, bool]]) -> float:
-        """The failure rate with these records, by packed position; 0.0 where there is no limit to it."""
-        if self.options.max_failure_rate is None:
-            return 0.0
-        self._window, highest = advance(self._window, seen)
-        return highest
-
-    async def _bury(self, work: _Work, bad: Iterable[tuple[Record, RecordError]], rate: float) -> None:
-        """Dead-letter records; one that must not be, or whose letter cannot be published, cuts its partition."""
-        allowed: list[tuple[Record, RecordError]] = []
-        for record, error in bad:
-            if not work.has(record):
-                continue  # it comes again
-            refusal = self._refusal(record, error, rate)
-            if refusal is None:
-                allowed.append((record, error))
-            else:
-                self._cut(work, record, refusal)
-        now = milliseconds()
-        letters = [self._letter(record, error, now) for record, error in allowed if work.has(record)]
-        if not letters:
-            return
-        work.batch.check()
-        published = 0
-        for letter, failed in zip(letters, await self._publisher.publish(letters), strict=True):
-            if failed is None:
-                published += 1
-            else:  # an outage: the whole share comes again
-                name = TopicPartition(letter.record.topic, letter.record.partition)
-                self._cut(work, work.batch.shares[name].records[0], failed)
-        self.stats.dead += published
-        if published and (count := self._buried.count(published)):
-            record = letters[0].record
-            logger.warning(
-                "sink %s: %d records more are on the dead-letter topic, now %s[%d] offset %d: %s",
-                *(self.options.collection, count, record.topic, record.partition, record.offset),
-                self._reason(allowed[0][1]),
-                extra={**self._fields, **place(record)},
-            )
-
-    def _letter(self, record: Record, error: RecordError, now: int) -> DeadLetter:
-        letter = letter_of(record, error, consumer=self._consumer, died_at=now)
-        return letter if self._redactor is None else self._redactor.redact(letter, error)
-
-    def _reason(self, error: RecordError) -> str:
-        return reason_of(error, self._names)
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        """The fields that may be named: asked for when the first record is bad, for most sinks never."""
-        return self._redactor.names if self._redactor is not None else names_of(self.options.model)
-
-    def _refusal(self, record: Record, error: RecordError, rate: float) -> PromFaustError | None:
-        """Why a bad record must not be dead-lettered, or None."""
-        options = self.options
-        where = f"{record.topic}[{record.partition}] offset {record.offset}"
-        if not tolerates(options.tolerance, error):
-            return NotToleratedError(
-                f'{where} is bad, and with tolerance="{options.tolerance}" it stops its partition: '
-                f"{self._reason(error)}. Deploy what can apply it, or a wider tolerance to dead-letter it"
-            )
-        if options.max_failure_rate is not None and rate > options.max_failure_rate:
-            return FailureRateError(
-                f"{rate:.0%} of the last records are bad, and max_failure_rate is {options.max_failure_rate:g}: "
-                f"they are not dead-lettered. The first here is {where}: {self._reason(error)}. "
-                "Deploy what can apply them, or a higher max_failure_rate to dead-letter them"
-            )
-        return None
-
-    @staticmethod
-    def _cut(work: _Work, record: Record, error: PromFaustError) -> None:
-        """Let the record's partition come again from there."""
-        partition = TopicPartition(record.topic, record.partition)
-        if record.offset < work.cut(partition):
-            work.cuts[partition] = record.offset, error
-
-    def _put_back(self, work: _Work) -> None:
+    def _put_back(self, work: Work) -> None:
         """Tell the lane which partitions come again; that they stop, and go on, is logged once."""
         for partition in work.batch.shares:
             fields = {**self._fields, **place(partition)}
@@ -342,7 +175,7 @@ class Projector:
     # -- write -----------------------------------------------------------------------------------------------
 
     async def _apply(
-        self, work: _Work, plans: Iterable[KeyPlan], *, may_insert: bool = False
+        self, work: Work, plans: Iterable[KeyPlan], *, may_insert: bool = False
     ) -> list[KeyPlan]:
         """Write every key's winner; returns the keys that wait for a unique value."""
         plans = list(plans)
@@ -358,10 +191,10 @@ class Projector:
             conflicts += taken
             pending = again
             if any(failure.verdict in {Verdict.RETRY, Verdict.UNKNOWN} for _, failure in failures):
-                await self._pause(work, backoff.next())
+                await self._patience.pause(work.batch, backoff.next())
         return conflicts
 
-    def _writes(self, work: _Work, plans: Iterable[KeyPlan], stored: Mapping[Key, Stored]) -> list[Write]:
+    def _writes(self, work: Work, plans: Iterable[KeyPlan], stored: Mapping[Key, Stored]) -> list[Write]:
         writes: list[Write] = []
         for plan in plans:
             seen = stored.get(plan.key)
@@ -372,7 +205,7 @@ class Projector:
                 writes.append(write)
         return writes
 
-    def _stale(self, work: _Work, plan: KeyPlan, stored: Stored | None) -> list[Write]:
+    def _stale(self, work: Work, plan: KeyPlan, stored: Stored | None) -> list[Write]:
         """What is left to do for a key where nothing older than this window stands: once per batch, its marker."""
         self.stats.stale += 1
         write = renewal(plan, stored)
@@ -382,7 +215,7 @@ class Projector:
         return [write]
 
     async def _write_all(
-        self, work: _Work, writes: Sequence[Write], *, may_insert: bool
+        self, work: Work, writes: Sequence[Write], *, may_insert: bool
     ) -> list[tuple[Write, Failure]]:
         bulks = self.collection.chunks(writes)
         chunks = iter(bulks)
@@ -390,10 +223,15 @@ class Projector:
 
         async def writer() -> None:
             for chunk in chunks:
-                refused = await self._patiently(work, partial(self._write_chunk, work, chunk, may_insert))
-                failures.extend(refused)
-                self.stats.writes += len(chunk) - len(refused)
-                work.writes += len(chunk) - len(refused)
+                rest = chunk
+                while rest:
+                    refused, count = await self._patience.call(
+                        work.batch, partial(self._write_some, work, rest, may_insert)
+                    )
+                    rest = rest[count:]
+                    failures.extend(refused)
+                    self.stats.writes += count - len(refused)
+                    work.writes += count - len(refused)
 
         tasks = [asyncio.create_task(writer()) for _ in bulks[:WRITERS]]
         try:
@@ -404,18 +242,18 @@ class Projector:
             await asyncio.wait(tasks)
         return failures
 
-    async def _write_chunk(
-        self, work: _Work, chunk: Sequence[Write], may_insert: bool
-    ) -> list[tuple[Write, Failure]]:
-        began = time.monotonic()
-        refused = await self.collection.write(
-            chunk, now=milliseconds(), check=work.batch.check, may_insert=may_insert
-        )
-        self._meter.wrote(len(chunk), time.monotonic() - began)
-        return refused
+    async def _write_some(
+        self, work: Work, writes: Sequence[Write], may_insert: bool
+    ) -> tuple[list[tuple[Write, Failure]], int]:
+        """One bulk of the first of them, as many as the server can do in time: (those that failed, how many)."""
+        bulk = writes[: self._write_size.value]
+        call = self.collection.write(bulk, now=milliseconds(), check=work.batch.check, may_insert=may_insert)
+        refused, seconds = await _timed(self._write_size, len(bulk), call)
+        self._meter.wrote(len(bulk), seconds)
+        return refused, len(bulk)
 
     async def _judge(
-        self, work: _Work, failures: Sequence[tuple[Write, Failure]]
+        self, work: Work, failures: Sequence[tuple[Write, Failure]]
     ) -> tuple[list[Write], list[KeyPlan]]:
         """Decide what becomes of the writes that failed: (to be written again, waiting for a unique value)."""
         if not failures:
@@ -453,28 +291,28 @@ class Projector:
         again += await self._refuse(work, refused)
         return again, waiting
 
-    def _give_up(self, work: _Work, write: Write, failure: Failure) -> bool:
+    def _give_up(self, work: Work, write: Write, failure: Failure) -> bool:
         if failure.verdict is Verdict.BAD_DATA:
             return True
         tried = work.attempts[write.change.n] = work.attempts.get(write.change.n, 0) + 1
         return tried >= ATTEMPTS_ALONE
 
-    async def _refuse(self, work: _Work, refused: Sequence[tuple[Write, Failure]]) -> list[Write]:
+    async def _refuse(self, work: Work, refused: Sequence[tuple[Write, Failure]]) -> list[Write]:
         """Dead-letter the winners that MongoDB refuses; returns the writes of each key's next best."""
-        await self._bury(
+        await self._burial.bury(
             work,
             [
                 (write.change.record, WriteRejectedError(failure.message, code=failure.code))
                 for write, failure in refused
             ],
-            self._rate((write.change.n, True) for write, _ in refused),
+            self._burial.rate((write.change.n, True) for write, _ in refused),
         )
         rest = [plan for write, _ in refused if (plan := work.without(write.plan, write.change)).changes]
         return self._writes(work, rest, {})
 
     # -- unique values ---------------------------------------------------------------------------------------
 
-    async def _settle_conflicts(self, work: _Work, conflicts: list[KeyPlan]) -> None:
+    async def _settle_conflicts(self, work: Work, conflicts: list[KeyPlan]) -> None:
         """Let unique values move between keys: now if the batch allows it, else with a later batch.
 
         A value may be given up by a record of this batch, in an intermediate state that coalescing skipped, or by
@@ -491,7 +329,7 @@ class Projector:
                 left = await self._bury_expired(work, expired)
             conflicts = left
 
-    async def _step_through(self, work: _Work, plans: Sequence[KeyPlan]) -> bool:
+    async def _step_through(self, work: Work, plans: Sequence[KeyPlan]) -> bool:
         """Write the states that coalescing skipped, in their order; whether that moved anything."""
         moved = False
         for plan in plans:
@@ -501,15 +339,14 @@ class Projector:
                 moved = moved or work.writes > before
         return moved
 
-    def _expired(self, work: _Work, plan: KeyPlan) -> bool:
+    def _expired(self, work: Work, plan: KeyPlan) -> bool:
         write = plan_write(plan, None, versioned=self.options.versioned)
         if write is None:
             return False
         # An outage is no waiting: what would free the value could not be applied either.
-        calm = time.monotonic() - self._calm_since
-        return min(work.batch.held_for(write.change.record), calm) >= self._unique_wait
+        return min(work.batch.held_for(write.change.record), self._patience.calm) >= self._unique_wait
 
-    async def _bury_expired(self, work: _Work, plans: Sequence[KeyPlan]) -> list[KeyPlan]:
+    async def _bury_expired(self, work: Work, plans: Sequence[KeyPlan]) -> list[KeyPlan]:
         rest: list[KeyPlan] = []
         for plan in plans:
             write = plan_write(plan, None, versioned=self.options.versioned)
@@ -518,14 +355,14 @@ class Projector:
             record = write.change.record
             message = f"another document has had one of its unique values for {self._unique_wait:g} s"
             error = WriteRejectedError(message, code=DUPLICATE_KEY)
-            await self._bury(work, [(record, error)], self._rate([(write.change.n, True)]))
+            await self._burial.bury(work, [(record, error)], self._burial.rate([(write.change.n, True)]))
             if (left := work.without(plan, write.change)).changes:
                 rest.append(left)
         return rest
 
     # -- positions and patience ------------------------------------------------------------------------------
 
-    async def _store_positions(self, work: _Work, began: float) -> None:
+    async def _store_positions(self, work: Work, began: float) -> None:
         positions: dict[int, Position] = {}
         times: list[int] = []
         for partition, share in work.batch.shares.items():
@@ -538,8 +375,8 @@ class Projector:
                 )
                 times += done[0].timestamp, done[-1].timestamp
         if positions:
-            await self._patiently(
-                work,
+            await self._patience.call(
+                work.batch,
                 lambda: self.collection.positions.store_positions(
                     self.options.topic, positions, now=milliseconds()
                 ),
@@ -552,39 +389,32 @@ class Projector:
                 now=milliseconds(),
             )
 
-    async def _read(self, work: _Work, keys: Sequence[Key]) -> dict[Key, Stored]:
-        if not keys or self.options.appends:  # what is inserted depends on nothing that stands
-            return {}
-        return await self._patiently(work, lambda: self.collection.read(keys))
+    async def _read(self, work: Work, keys: Sequence[Key]) -> dict[Key, Stored]:
+        found: dict[Key, Stored] = {}
+        if self.options.appends:  # what is inserted depends on nothing that stands
+            return found
+        for _, wanted in self.collection.homes(keys):
+            rest = wanted
+            while rest:
+                stored, count = await self._patience.call(work.batch, partial(self._read_some, rest))
+                found |= stored
+                rest = rest[count:]
+        return found
 
-    async def _patiently(self, work: _Work, call: Callable[[], Awaitable[T]]) -> T:
-        """Call until the server answers. The deadline of each call counts from the check of ownership."""
-        backoff = Backoff()
-        while True:
-            work.batch.check()
-            try:
-                result = await call()
-            except UnreachableError as error:
-                self.stats.retries += 1
-                if self.stats.outage_begins(str(error), time.monotonic()):
-                    logger.warning("sink %s waits: %s", self.options.collection, error, extra=self._fields)
-                await self._pause(work, backoff.next())
-            else:
-                if self.stats.outage_ends(time.monotonic()):
-                    logger.warning("sink %s goes on", self.options.collection, extra=self._fields)
-                    self._calm_since = time.monotonic()
-                work.batch.check()
-                return result
-
-    async def _pause(self, work: _Work, seconds: float) -> None:
-        work.batch.waiting = True
-        await asyncio.sleep(seconds)
-        work.batch.waiting = False
+    async def _read_some(self, keys: Sequence[Key]) -> tuple[dict[Key, Stored], int]:
+        chunk = keys[: self._read_size.value]
+        stored, _ = await _timed(self._read_size, len(chunk), self.collection.read(chunk))
+        return stored, len(chunk)
 
 
-def _redactor(options: ChangelogOptions) -> Redactor | None:
-    """What leaves tagged fields out of a projection's letters."""
-    if not options.redact:
-        return None
-    schemas = [*([options.model] if options.model is not None else []), *options.redact_schemas]
-    return Redactor(schemas, options.redact, key=options.key_of if isinstance(options.key_of, str) else None)
+async def _timed(size: BulkSize, count: int, call: Awaitable[T]) -> tuple[T, float]:
+    """What a call for so many documents gives, and its seconds; the next ones are as many as fit."""
+    began = time.monotonic()
+    try:
+        result = await call
+    except UnreachableError:
+        size.given_up(count, time.monotonic() - began)
+        raise
+    seconds = time.monotonic() - began
+    size.answered(count, seconds)
+    return result, seconds

@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from prom_faust.sink.metrics import SinkHistograms
-from prom_faust.sink.service import SinkStats
+from prom_faust.sink.stats import SinkStats
 
 
 def samples(histograms):
