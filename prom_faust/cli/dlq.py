@@ -27,8 +27,8 @@ from prom_faust.dlq.fixup import FixUp, load_fix_up
 from prom_faust.dlq.ledger import Ledger
 from prom_faust.dlq.service import DeadLetters, Trial, discard, replay_letters, resend
 from prom_faust.exceptions import ConfigurationError, PromFaustError
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.replay import Outcome, Verdict
-from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 
 __all__ = ["dlq"]

@@ -18,8 +18,8 @@ from prom_faust.lane.record import TopicPartition
 from prom_faust.publish.gate import Gate
 from prom_faust.publish.service import Sender
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.replay import Candidate, Outcome, Pace, Result, Verdict, replay
-from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 
 __all__ = ["DeadLetters", "Trial", "discard", "replay_letters", "resend"]

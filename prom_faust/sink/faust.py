@@ -222,14 +222,15 @@ class Projection(Service):
         if self.options.appends:
             return 0
         topic, keep = self.options.topic, self.keep
-        removed = 0
         owned = sorted(name.partition for name in self.lane.partitions)
         self._observations = {number: seen for number, seen in self._observations.items() if number in owned}
-        positions = await self.starts.load_positions(topic) if owned else {}
-        for number in owned:
-            oldest = await self.collection.oldest_marker(topic, number)
+        if not owned:
+            return 0
+        positions = await self.starts.load_positions(topic)
+        removable: dict[int, int] = {}
+        for number, oldest in (await self.collection.oldest_markers(topic, owned)).items():
             now = milliseconds()
-            if oldest is None or oldest >= now - int(keep * 1000):
+            if oldest >= now - int(keep * 1000):
                 continue
             seen = self._observations.get(number) or await self._observe(number, now)
             before = removable_before(seen, positions, now=now, keep=keep)
@@ -237,8 +238,8 @@ class Projection(Service):
                 self._observations[number] = seen
                 continue
             self._observations.pop(number, None)
-            removed += await self.collection.remove_markers(topic, number, before=before)
-        return removed
+            removable[number] = before
+        return await self.collection.remove_markers(topic, removable)
 
     async def _observe(self, partition: int, now: int) -> Observation:
         consumer = self.lane.consumer

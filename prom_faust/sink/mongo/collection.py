@@ -332,32 +332,34 @@ class Collection:
         ours = {key: each for each in mended if (key := found_key(each[0]["_key"])) is not None}
         return [(documents, [ours[key] for key in keys]) for documents, keys in self.homes(ours)]
 
-    async def oldest_marker(self, topic: str, partition: int) -> int | None:
-        """When the oldest marker of a partition was made, in ms since the epoch; None without markers."""
-        query = {"_deleted_at": {"$exists": True}, "_src.t": topic, "_src.p": partition}
-        oldest: list[int] = []
+    async def oldest_markers(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """When the oldest marker of each partition was made, in ms since the epoch; those without are left out."""
+        oldest: dict[int, int] = {}
         for documents in await self.all():
-            first = documents.find(query, {"_deleted_at": 1}).sort("_deleted_at", 1).limit(1)
-            oldest += [found["_deleted_at"] for found in await self.server.call(first.to_list, None)]
-        return min(oldest, default=None)
+            for number in partitions:
+                query = {"_deleted_at": {"$exists": True}, "_src.t": topic, "_src.p": number}
+                first = documents.find(query, {"_deleted_at": 1}).sort("_deleted_at", 1).limit(1)
+                for found in await self.server.call(first.to_list, None):
+                    oldest[number] = min(found["_deleted_at"], oldest.get(number, found["_deleted_at"]))
+        return oldest
 
-    async def remove_markers(self, topic: str, partition: int, *, before: int) -> int:
-        """Remove the markers of a partition that were made before a time; returns how many.
+    async def remove_markers(self, topic: str, before: Mapping[int, int]) -> int:
+        """Remove markers that were made before a time; returns how many.
 
         Args:
             topic: the topic.
-            partition: the partition's number.
-            before: milliseconds since the epoch.
+            before: partition to milliseconds since the epoch.
         """
-        query = {
-            "_deleted_at": {"$lt": before},
-            "_deleted": True,
-            "_src.t": topic,
-            "_src.p": partition,
-        }
         removed = 0
-        for documents in await self.all():
-            removed += int((await self.server.call(documents.delete_many, query)).deleted_count)
+        for documents in await self.all() if before else ():
+            for number, time in before.items():
+                query = {
+                    "_deleted_at": {"$lt": time},
+                    "_deleted": True,
+                    "_src.t": topic,
+                    "_src.p": number,
+                }
+                removed += int((await self.server.call(documents.delete_many, query)).deleted_count)
         return removed
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
@@ -55,20 +56,22 @@ class Positions:
 
     async def load_redo(self, topic: str) -> dict[int, int]:
         """Partition to the offset from which records are to be applied again: a swap is not finished."""
-        query = {"_id": self.name, "topic": topic}
-        try:
-            found = await self._server.call(self._rebuilds.find_one, query, {"redo": 1})
-        except PyMongoError as error:
-            raise UnreachableError(f"rebuilds cannot be read: {error}") from error
-        return {int(partition): offset for partition, offset in (found or {}).get("redo", {}).items()}
+        rebuild = await self._load_rebuild(topic)
+        return {int(partition): offset for partition, offset in rebuild.get("redo", {}).items()}
 
     async def count_swaps(self, topic: str) -> int | None:
         """How many rebuilds have swapped the collection; None while one is about to, or was cut off in it."""
+        rebuild = await self._load_rebuild(topic)
+        return None if rebuild.get("redo") else int(rebuild.get("swaps", 0))
+
+    async def _load_rebuild(self, topic: str) -> Mapping[str, Any]:
+        """What the last rebuild has left, or leaves; empty where there was none."""
+        query = {"_id": self.name, "topic": topic}
         try:
-            found = await self._server.call(self._rebuilds.find_one, {"_id": self.name, "topic": topic})
+            found = await self._server.call(self._rebuilds.find_one, query, {"redo": 1, "swaps": 1})
         except PyMongoError as error:
             raise UnreachableError(f"rebuilds cannot be read: {error}") from error
-        return None if found and found.get("redo") else int((found or {}).get("swaps", 0))
+        return found or {}
 
     async def store_positions(self, topic: str, positions: Mapping[int, Position], *, now: int) -> None:
         """Store applied positions; never backwards, or a zombie would undo its successor's.

@@ -17,10 +17,10 @@ from prom_faust.routing.hashing import left_behind, partition_of
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.event import Change, position
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.order import place_at
 from prom_faust.sink.replay.candidate import Candidate, Result, Verdict
 from prom_faust.sink.replay.outlook import Outlook, Sighting
-from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 
 __all__ = ["LookAhead", "Source"]

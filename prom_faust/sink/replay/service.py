@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from prom_faust.dlq.envelope import DeadLetter
 from prom_faust.sink.event import Change
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.replay.candidate import Candidate, Result, Verdict
 from prom_faust.sink.replay.kafka import LookAhead, Source
 from prom_faust.sink.replay.mongo import LateWriter
 from prom_faust.sink.replay.outlook import Outlook
 from prom_faust.sink.replay.tasks import CHUNK
-from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 
 __all__ = ["replay"]

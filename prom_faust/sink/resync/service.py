@@ -17,13 +17,13 @@ from prom_faust.lane.partition import Partition
 from prom_faust.lane.record import Record, TopicPartition
 from prom_faust.lane.service import Lane
 from prom_faust.sink.decode import decoder
+from prom_faust.sink.log.entry import key_of
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.mend import exactly, marker_in_place
 from prom_faust.sink.mongo.collection import Collection
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.resync.gone import is_gone
 from prom_faust.sink.resync.seen import SeenKeys
-from prom_faust.sink.verify.entry import key_of
-from prom_faust.sink.verify.kafka import LogReader
 
 __all__ = ["Resync"]
 

@@ -19,11 +19,11 @@ from prom_faust.publish.service import Sender
 from prom_faust.settings import Settings
 from prom_faust.sink.decode import decoder
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.log.entry import LIVE, NULL, Entry, entry_of, entry_of_letter
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.order import place_at
 from prom_faust.sink.replay import Candidate, Outcome, Pace, Result, Verdict, replay
 from prom_faust.sink.snapshot.envelope import decode, encode, taken_at
-from prom_faust.sink.verify.entry import LIVE, NULL, Entry, entry_of, entry_of_letter
-from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 from prom_faust.sink.verify.spill import Spill
 from prom_faust.topics import TopicSpec

@@ -1,7 +1,7 @@
 """Does the collection equal its topic? Read both, fold the topic, compare.
 
-``entry``, ``fold`` and ``compare`` decide and are pure; ``spill`` keeps what does not fit into memory;
-``kafka`` and ``mongo`` read; ``service`` puts them together.
+``fold`` and ``compare`` decide and are pure; ``spill`` keeps what does not fit into memory; ``kafka`` and ``mongo``
+read; ``service`` puts them together.
 """
 
 from prom_faust.exceptions import NotSettledError

@@ -1,182 +1,194 @@
-"""Reading a topic up to where it ended, without a consumer group.
-
-A log has holes: what the cleaner took, transaction markers, records of aborted transactions. So the end is
-reached when the reader's position is there, whether or not a record came from there.
-"""
+"""Take in what a topic and its letters hold up to their ends, and wait until the sink has applied it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+import time
+from collections.abc import Mapping, Sequence
 
-from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 
-from prom_faust.clients import Clients
-from prom_faust.dlq.envelope import DeadLetter
-from prom_faust.dlq.envelope import decode as decode_letter
-from prom_faust.dlq.ledger import Filed
-from prom_faust.exceptions import DecodeError, UnreachableError
-from prom_faust.lane.kafka import kafka_partition
+from prom_faust.dlq.envelope import dlq_topic
+from prom_faust.exceptions import NotSettledError, TopicError, UnreachableError
+from prom_faust.lane.history import LogState, Position, check_history
+from prom_faust.lane.kafka import read_timestamps
 from prom_faust.lane.record import Record, TopicPartition
+from prom_faust.routing.hashing import left_behind
+from prom_faust.sink.decode import decoder
+from prom_faust.sink.faust import Projection
+from prom_faust.sink.log.entry import Entry, entry_of, entry_of_letter
+from prom_faust.sink.log.kafka import LogReader
+from prom_faust.sink.order import position_of
+from prom_faust.sink.verify.report import Progress
+from prom_faust.sink.verify.spill import Spill
 
-__all__ = ["LogReader", "Span"]
+__all__ = ["Intake"]
 
-Span = tuple[int, int]
-"""The first offset to read and the one to stop before."""
-
-POLL_SECONDS = 0.5
-POLL_RECORDS = 2_000
-"""Records handed out at once: some tens of milliseconds of decoding between two turns of the event loop."""
-STALL_SECONDS = 30.0
-"""How long nothing may advance before the log counts as unreadable."""
-ANSWER_SECONDS = 20.0
-ACCESS_SECONDS = 2.0
-"""How long a broker may take to say whether it lets us in."""
+SETTLE_POLL_SECONDS = 0.25
 
 
-class LogReader:
-    """Reads logs. An async context manager.
+class Intake:
+    """Reads one projection's log and letters into a spill.
 
     Args:
-        clients: opens the clients; made where a loop runs.
+        projection: whose.
+        spill: takes in what they hold.
+        log: reads them.
+        wait: seconds to wait until the sink has applied what was read.
+        progress: told how far it is.
+
+    Attributes:
+        read_to: partition to the offset up to which the topic has been read.
+        records: records read.
+        letters: letters read.
     """
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
-        self._consumer: Any = clients.reader()
-        self._admin: Any = clients.admin()
-
-    async def __aenter__(self) -> Self:
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._admin.start()
-                await self._consumer.start()
-        except (KafkaError, OSError, TimeoutError) as error:
-            await self._close()
-            await self._clients.check_access(timeout=ACCESS_SECONDS)
-            raise self._unreachable(error) from error
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+    def __init__(
+        self, projection: Projection, spill: Spill, log: LogReader, *, wait: float, progress: Progress
     ) -> None:
-        await self._close()
+        self._projection = projection
+        self._options = projection.options
+        self._spill = spill
+        self._log = log
+        self._wait = wait
+        self._progress = progress
+        self._decode = decoder(projection.options)
+        self._letters_to: dict[TopicPartition, int] = {}
+        self._last: dict[int, int] = {}
+        self.read_to: dict[TopicPartition, int] = {}
+        self.records = 0
+        self.letters = 0
 
-    async def _close(self) -> None:
-        await self._consumer.stop()
-        await self._admin.close()
-
-    def _unreachable(self, error: Exception) -> UnreachableError:
-        return UnreachableError(f"Kafka at {self._clients.brokers} cannot be read: {error!r}")
-
-    async def partitions(self, topic: str) -> list[TopicPartition]:
-        """The topic's partitions; none where there is no such topic.
-
-        All topics are asked for: to ask for one that is missing can create it.
-        """
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                if topic not in await self._admin.list_topics():
-                    return []
-                (described,) = await self._admin.describe_topics([topic])
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise self._unreachable(error) from error
-        return sorted(TopicPartition(topic, partition["partition"]) for partition in described["partitions"])
-
-    async def begins(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The first offset of each log."""
-        return await self._offsets("beginning_offsets", partitions)
-
-    async def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offset behind the last record of each log."""
-        return await self._offsets("end_offsets", partitions)
-
-    async def _offsets(self, which: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    async def open(self) -> None:
+        """Find the partitions, and make sure that the log is the one that the sink has read."""
+        partitions = await self._log.partitions(self._options.topic)
         if not partitions:
-            return {}
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                offsets = await getattr(self._consumer, which)(list(map(kafka_partition, partitions)))
-        except (KafkaError, TimeoutError) as error:
-            raise self._unreachable(error) from error
-        return {partition: offsets[kafka_partition(partition)] for partition in partitions}
+            raise TopicError(f"there is no topic {self._options.topic}")
+        self.read_to = await self._log.begins(partitions)
+        await self.check_history()
 
-    async def spans(
-        self, topic: str, since: Mapping[TopicPartition, int] | None = None
-    ) -> dict[TopicPartition, Span]:
-        """Each log of a topic, from there on or from its begin, to its end now; none where there is no topic."""
-        partitions = await self.partitions(topic)
-        begins, ends = await self.begins(partitions), await self.ends(partitions)
-        return {name: ((since or {}).get(name, begins[name]), ends[name]) for name in partitions}
-
-    async def letters(
-        self, spans: Mapping[TopicPartition, Span], *, topic: str, group: str
-    ) -> AsyncIterator[list[DeadLetter]]:
-        """The dead letters in these spans that say something of a topic's records and a consumer group."""
-        async for filed in self.filed(spans, topic=topic):
-            yield [letter for _, letter in filed if letter.consumer == group]
-
-    async def filed(self, spans: Mapping[TopicPartition, Span], *, topic: str) -> AsyncIterator[list[Filed]]:
-        """The dead letters in these spans of a topic's records, whoever's they are, each with its own place."""
-        async for records in self.read(spans):
-            found: list[Filed] = []
-            for record in records:
-                try:
-                    letter = decode_letter(record)
-                except DecodeError:
-                    continue  # somebody else's record
-                if letter.record.topic == topic:
-                    found.append(((record.partition, record.offset), letter))
-            yield found
-
-    async def read(self, spans: Mapping[TopicPartition, Span]) -> AsyncIterator[Sequence[Record]]:
-        """The records of these spans, those of one partition in order.
+    async def check_history(self) -> None:
+        """Make sure that the log is still the one that the sink has read.
 
         Raises:
-            UnreachableError: nothing came for a while.
+            LostHistoryError: it is another one, or what the sink has to read next is gone.
+            UnreachableError: Kafka or MongoDB does not answer.
         """
-        pending = {kafka_partition(name): end for name, (begin, end) in spans.items() if begin < end}
-        if not pending:
-            return
-        self._consumer.assign(list(pending))
-        for name, (begin, end) in spans.items():
-            if begin < end:
-                self._consumer.seek(kafka_partition(name), begin)
-        clock = asyncio.get_running_loop().time
-        reached: dict[KafkaPartition, int] = {}
-        advanced = clock()
-        while pending:
-            for theirs, records in (await self._fetch(pending)).items():
-                inside = [record for record in records if record.offset < pending[theirs]]
-                if inside:
-                    yield inside
-            now_at = {theirs: await self._consumer.position(theirs) for theirs in pending}
-            if now_at != reached:
-                reached, advanced = now_at, clock()
-            elif clock() - advanced > STALL_SECONDS:
-                raise _stalled(pending)
-            done = [theirs for theirs, end in pending.items() if now_at[theirs] >= end]
-            self._consumer.pause(*done)
-            for theirs in done:
-                del pending[theirs]
-
-    async def _fetch(self, partitions: Iterable[KafkaPartition]) -> dict[KafkaPartition, list[Record]]:
+        stored = await self._projection.collection.positions.load_positions(self._options.topic)
+        partitions = list(self.read_to)
+        begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
+        anchors = {
+            name: last
+            for name, begin in begins.items()
+            if (position := stored.get(name.partition)) is not None
+            and (last := position.last_offset) is not None
+            and begin <= last < ends[name]
+        }
         try:
-            fetched: dict[KafkaPartition, list[Record]] = await self._consumer.getmany(
-                *partitions, timeout_ms=int(POLL_SECONDS * 1000), max_records=POLL_RECORDS
-            )
+            timestamps = await read_timestamps(self._projection.lane.clients, anchors)
         except KafkaError as error:
-            raise self._unreachable(error) from error
-        return fetched
+            raise UnreachableError(f"{self._options.topic} cannot be read: {error!r}") from error
+        for name, begin in begins.items():
+            position = stored.get(name.partition)
+            # Whether the group still has its offsets matters to a worker that starts, not here.
+            committed = min(position.applied, ends[name]) if position is not None else None
+            state = LogState(begin, ends[name], committed, len(begins), timestamps.get(name))
+            lane = self._projection.lane
+            fault = check_history(
+                name,
+                state,
+                position,
+                group=lane.options.group,
+                rebuild=lane.rebuild,
+                grows=lane.options.grows,
+            )
+            if fault is not None:
+                raise fault
 
+    async def moved(self) -> bool:
+        """Whether the topic or its letters have grown since they were read."""
+        letters = await self._log.partitions(dlq_topic(self._options.topic))
+        return (
+            await self._log.ends(list(self.read_to)) != self.read_to
+            or await self._log.ends(letters) != self._letters_to
+        )
 
-def _stalled(partitions: Iterable[KafkaPartition]) -> UnreachableError:
-    stuck = ", ".join(f"{theirs.topic}[{theirs.partition}]" for theirs in partitions)
-    return UnreachableError(
-        f"{stuck}: nothing came for {STALL_SECONDS:g} s before the log's end. Does the broker answer, "
-        "and is a transaction open?"
-    )
+    async def read_on(self) -> None:
+        """Read the topic to its end, wait until that is applied, then read the letters to their end."""
+        ends = await self._log.ends(list(self.read_to))
+        spans = {name: (begin, max(begin, ends[name])) for name, begin in self.read_to.items()}
+        total = sum(end - begin for begin, end in spans.values())
+        done = 0
+        async for records in self._log.read(spans):
+            self._spill.add([self._placed(entry_of(record, self._decode)) for record in records])
+            self._note_left_behind(records)
+            self._last[records[-1].partition] = records[-1].offset
+            self.records += len(records)
+            done += len(records)
+            self._progress("reading the topic", done, total)
+        self.read_to = ends
+        await self._settle()
+        await self._read_letters()
+
+    def _placed(self, entry: Entry) -> Entry:
+        """Where every record has a document of its own, its position is its key."""
+        return entry._replace(key=entry.n) if self._options.appends else entry
+
+    def _note_left_behind(self, records: Sequence[Record]) -> None:
+        """Remember the records that stand where their keys were before a jump-routed topic grew."""
+        if self._options.routing == "jump" and not self._options.appends:
+            count = len(self.read_to)
+            self._spill.add_left_behind(
+                position_of(record.partition, record.offset)
+                for record in records
+                if record.key is not None and left_behind(record.key, record.partition, count)
+            )
+
+    async def _settle(self) -> None:
+        deadline = time.monotonic() + self._wait
+        while True:
+            positions = await self._projection.collection.positions.load_positions(self._options.topic)
+            lost = [number for number, position in positions.items() if position.lost_since is not None]
+            lag = self._lag(positions)
+            if not lag and not lost:
+                return
+            if time.monotonic() >= deadline:
+                raise self._not_settled(lag, lost)
+            self._progress("waiting for the sink", 0, sum(lag.values()))
+            await asyncio.sleep(SETTLE_POLL_SECONDS)
+
+    def _not_settled(self, lag: Mapping[int, int], lost: Sequence[int]) -> NotSettledError:
+        behind = ", ".join(f"partition {number} by {count}" for number, count in sorted(lag.items()))
+        why = (
+            f"the sink still lags behind {self._options.topic} ({behind} offsets)"
+            if lag
+            else f"partitions {', '.join(map(str, sorted(lost)))} may hold deleted keys: their history was lost"
+        )
+        return NotSettledError(
+            f"{self._options.collection} is not settled: after {self._wait:g} s {why}. Is a worker running? "
+            "Wait longer with --wait",
+            lag=lag,
+        )
+
+    def _lag(self, positions: Mapping[int, Position]) -> dict[int, int]:
+        """Partition to offsets not applied. The log may end in markers, which nothing applies."""
+        applied = {number: position.applied for number, position in positions.items()}
+        return {
+            number: last + 1 - applied.get(number, 0)
+            for number, last in self._last.items()
+            if applied.get(number, 0) <= last
+        }
+
+    async def _read_letters(self) -> None:
+        """Read the group's letters of this topic. Other groups' are none of ours."""
+        topic = self._options.topic
+        spans = await self._log.spans(dlq_topic(topic), self._letters_to)
+        async for letters in self._log.letters(spans, topic=topic, group=self._projection.group):
+            for letter in letters:
+                entry = self._placed(entry_of_letter(letter, self._decode))
+                self._spill.add_letter(entry, replayed=letter.replayed)
+            self.letters += len(letters)
+            self._progress("reading dead letters", self.letters, 0)
+        self._letters_to = {name: end for name, (_, end) in spans.items()}
+
+    async def ends(self) -> dict[TopicPartition, int]:
+        """Where the topic ends by now."""
+        return await self._log.ends(list(self.read_to))

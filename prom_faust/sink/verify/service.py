@@ -10,27 +10,21 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aiokafka.errors import KafkaError
 from bson.raw_bson import RawBSONDocument
 
 from prom_faust.clock import milliseconds
-from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import (
     ConfigurationError,
-    NotSettledError,
-    TopicError,
-    UnreachableError,
 )
-from prom_faust.lane.history import LogState, Position, check_history
-from prom_faust.lane.kafka import read_timestamps
-from prom_faust.lane.record import Record, TopicPartition
-from prom_faust.routing.hashing import left_behind
-from prom_faust.sink.decode import decoder
+from prom_faust.lane.record import TopicPartition
+from prom_faust.sink.faust import Projection
 from prom_faust.sink.key import Key, key_value
+from prom_faust.sink.log.entry import DEAD, POISON
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.mend import Mended
-from prom_faust.sink.order import place_at, position_of
+from prom_faust.sink.order import place_at
 from prom_faust.sink.plan import Write
 from prom_faust.sink.verify.compare import (
     Facts,
@@ -41,15 +35,11 @@ from prom_faust.sink.verify.compare import (
     place_of,
     source_of,
 )
-from prom_faust.sink.verify.entry import DEAD, POISON, Entry, entry_of, entry_of_letter
-from prom_faust.sink.verify.kafka import LogReader
+from prom_faust.sink.verify.kafka import Intake
 from prom_faust.sink.verify.mongo import Documents, decode_body, same_bytes
 from prom_faust.sink.verify.repair import Expected, Projected, mend
 from prom_faust.sink.verify.report import WRONG, Difference, Kind, Progress, Report
 from prom_faust.sink.verify.spill import Spill
-
-if TYPE_CHECKING:
-    from prom_faust.sink.faust import Projection
 
 __all__ = ["verify"]
 
@@ -72,7 +62,7 @@ OLD_COPY = (
 
 
 async def verify(
-    projection: "Projection",
+    projection: Projection,
     *,
     wait: float = 30.0,
     progress: Progress | None = None,
@@ -113,23 +103,18 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
 
 
 class _Verification:
-    """One run. The log has been read up to ``_read_to``, the letters up to ``_letters_to``."""
+    """One run."""
 
     def __init__(
-        self, projection: "Projection", spill: Spill, log: LogReader, *, wait: float, progress: Progress
+        self, projection: Projection, spill: Spill, log: LogReader, *, wait: float, progress: Progress
     ) -> None:
         self._projection = projection
         self._options = projection.options
         self._spill = spill
-        self._log = log
-        self._wait = wait
+        self._intake = Intake(projection, spill, log, wait=wait, progress=progress)
         self._progress = progress
-        self._decode = decoder(projection.options)
         self._documents = Documents(projection.collection)
         self._owned = projection.options.field_names if projection.options.write == "set" else None
-        self._read_to: dict[TopicPartition, int] = {}
-        self._letters_to: dict[TopicPartition, int] = {}
-        self._last: dict[int, int] = {}
         self._counts: Counter[str] = Counter()
         self._foreign = _Tally()
         self._tally = _Tally()
@@ -138,145 +123,17 @@ class _Verification:
 
     async def run(self) -> None:
         """Read, fold, compare, and look again at what looks wrong."""
-        await self._open()
-        await self._read_on()
+        await self._intake.open()
+        await self._intake.read_on()
         await asyncio.to_thread(self._spill.index)
         await self._fold()
         await self._scan()
         await self._judge()
         for _ in range(ROUNDS):
-            if not self._tally.counts or not await self._moved():
+            if not self._tally.counts or not await self._intake.moved():
                 break
-            await self._read_on()
+            await self._intake.read_on()
             await self._judge()
-
-    # -- the log ---------------------------------------------------------------------------------------------
-
-    async def _open(self) -> None:
-        """Find the partitions, and make sure that the log is the one that the sink has read."""
-        stored = await self._projection.collection.positions.load_positions(self._options.topic)
-        partitions = await self._log.partitions(self._options.topic)
-        if not partitions:
-            raise TopicError(f"there is no topic {self._options.topic}")
-        self._read_to = await self._log.begins(partitions)
-        await self._check_history(stored)
-
-    async def _check_history(self, stored: Mapping[int, Position]) -> None:
-        partitions = list(self._read_to)
-        begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
-        anchors = {
-            name: last
-            for name, begin in begins.items()
-            if (position := stored.get(name.partition)) is not None
-            and (last := position.last_offset) is not None
-            and begin <= last < ends[name]
-        }
-        try:
-            timestamps = await read_timestamps(self._projection.lane.clients, anchors)
-        except KafkaError as error:
-            raise UnreachableError(f"{self._options.topic} cannot be read: {error!r}") from error
-        for name, begin in begins.items():
-            position = stored.get(name.partition)
-            # Whether the group still has its offsets matters to a worker that starts, not here.
-            committed = min(position.applied, ends[name]) if position is not None else None
-            state = LogState(begin, ends[name], committed, len(begins), timestamps.get(name))
-            lane = self._projection.lane
-            fault = check_history(
-                name,
-                state,
-                position,
-                group=lane.options.group,
-                rebuild=lane.rebuild,
-                grows=lane.options.grows,
-            )
-            if fault is not None:
-                raise fault
-
-    async def _moved(self) -> bool:
-        """Whether the topic or its letters have grown since they were read."""
-        letters = await self._log.partitions(dlq_topic(self._options.topic))
-        return (
-            await self._log.ends(list(self._read_to)) != self._read_to
-            or await self._log.ends(letters) != self._letters_to
-        )
-
-    async def _read_on(self) -> None:
-        """Read the topic to its end, wait until that is applied, then read the letters to their end."""
-        ends = await self._log.ends(list(self._read_to))
-        spans = {name: (begin, max(begin, ends[name])) for name, begin in self._read_to.items()}
-        total = sum(end - begin for begin, end in spans.values())
-        done = 0
-        async for records in self._log.read(spans):
-            self._spill.add([self._placed(entry_of(record, self._decode)) for record in records])
-            self._note_left_behind(records)
-            self._last[records[-1].partition] = records[-1].offset
-            self._counts["records"] += len(records)
-            done += len(records)
-            self._progress("reading the topic", done, total)
-        self._read_to = ends
-        await self._settle()
-        await self._read_letters()
-
-    def _placed(self, entry: Entry) -> Entry:
-        """Where every record has a document of its own, its position is its key."""
-        return entry._replace(key=entry.n) if self._options.appends else entry
-
-    def _note_left_behind(self, records: Sequence[Record]) -> None:
-        """Remember the records that stand where their keys were before a jump-routed topic grew."""
-        if self._options.routing == "jump" and not self._options.appends:
-            count = len(self._read_to)
-            self._spill.add_left_behind(
-                position_of(record.partition, record.offset)
-                for record in records
-                if record.key is not None and left_behind(record.key, record.partition, count)
-            )
-
-    async def _settle(self) -> None:
-        deadline = time.monotonic() + self._wait
-        while True:
-            positions = await self._projection.collection.positions.load_positions(self._options.topic)
-            lost = [number for number, position in positions.items() if position.lost_since is not None]
-            lag = self._lag(positions)
-            if not lag and not lost:
-                return
-            if time.monotonic() >= deadline:
-                raise self._not_settled(lag, lost)
-            self._progress("waiting for the sink", 0, sum(lag.values()))
-            await asyncio.sleep(SETTLE_POLL_SECONDS)
-
-    def _not_settled(self, lag: Mapping[int, int], lost: Sequence[int]) -> NotSettledError:
-        behind = ", ".join(f"partition {number} by {count}" for number, count in sorted(lag.items()))
-        why = (
-            f"the sink still lags behind {self._options.topic} ({behind} offsets)"
-            if lag
-            else f"partitions {', '.join(map(str, sorted(lost)))} may hold deleted keys: their history was lost"
-        )
-        return NotSettledError(
-            f"{self._options.collection} is not settled: after {self._wait:g} s {why}. Is a worker running? "
-            "Wait longer with --wait",
-            lag=lag,
-        )
-
-    def _lag(self, positions: Mapping[int, Position]) -> dict[int, int]:
-        """Partition to offsets not applied. The log may end in markers, which nothing applies."""
-        applied = {number: position.applied for number, position in positions.items()}
-        return {
-            number: last + 1 - applied.get(number, 0)
-            for number, last in self._last.items()
-            if applied.get(number, 0) <= last
-        }
-
-    async def _read_letters(self) -> None:
-        """Read the group's letters of this topic. Other groups' are none of ours."""
-        topic = self._options.topic
-        spans = await self._log.spans(dlq_topic(topic), self._letters_to)
-        async for letters in self._log.letters(spans, topic=topic, group=self._projection.group):
-            for letter in letters:
-                entry = self._placed(entry_of_letter(letter, self._decode))
-                self._spill.add_letter(entry, replayed=letter.replayed)
-            self._counts["letters"] += len(letters)
-            self._progress("reading dead letters", self._counts["letters"], 0)
-        self._letters_to = {name: end for name, (_, end) in spans.items()}
 
     # -- the collection --------------------------------------------------------------------------------------
 
@@ -327,7 +184,7 @@ class _Verification:
         self._tally = _Tally()
         for keys in self._spill.suspects(CHUNK):
             documents = await self._documents.read(keys)
-            ends = await self._log.ends(list(self._read_to))
+            ends = await self._intake.ends()
             acquitted: list[Key] = []
             for key in keys:
                 finding = self._judge_key(key, documents.get(key, []), ends)
@@ -363,7 +220,7 @@ class _Verification:
         return self._spill.facts(
             key,
             n,
-            ahead=offset >= self._read_to.get(name, 0),
+            ahead=offset >= self._intake.read_to.get(name, 0),
             beyond=offset >= ends.get(name, 0),
             outlived=self._options.appends,
         )
@@ -388,10 +245,10 @@ class _Verification:
         """
         projection = self._projection
         until = time.monotonic() + projection.fence_delay - projection.settings.write_deadline - FENCE_MARGIN
-        await self._check_history(await projection.collection.positions.load_positions(self._options.topic))
-        await self._read_on()
+        await self._intake.check_history()
+        await self._intake.read_on()
         documents = await self._documents.read(keys)
-        ends = await self._log.ends(list(self._read_to))
+        ends = await self._intake.ends()
         wrong = [
             key
             for key in keys
@@ -444,8 +301,8 @@ class _Verification:
             collection=self._options.collection,
             topic=self._options.topic,
             group=self._projection.group,
-            records=self._counts["records"],
-            letters=self._counts["letters"],
+            records=self._intake.records,
+            letters=self._intake.letters,
             dead=self._spill.count(DEAD),
             keys=self._counts["keys"],
             documents=self._counts["documents"],

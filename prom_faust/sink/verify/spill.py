@@ -11,9 +11,9 @@ from itertools import islice
 
 from prom_faust.scratch import Scratch
 from prom_faust.sink.key import JsonKey, Key
+from prom_faust.sink.log.entry import DEAD, LIVE, NULL, POISON, Entry
 from prom_faust.sink.order import OFFSET_BITS
 from prom_faust.sink.verify.compare import Facts
-from prom_faust.sink.verify.entry import DEAD, LIVE, NULL, POISON, Entry
 from prom_faust.sink.verify.fold import Outcome, Row, fold
 
 __all__ = ["Spill"]

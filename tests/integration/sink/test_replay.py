@@ -7,11 +7,11 @@ import pytest
 from prom_faust.dlq.envelope import decode as decode_letter
 from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.routing.hashing import partition_of
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.options import ChangelogOptions
 from prom_faust.sink.replay import Verdict
 from prom_faust.sink.replay.candidate import Candidate
 from prom_faust.sink.replay.service import replay
-from prom_faust.sink.verify.kafka import LogReader
 from tests.support.projection import applied, eventually, live, make_app, make_projection, projecting
 
 

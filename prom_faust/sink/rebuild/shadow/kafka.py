@@ -22,10 +22,10 @@ from prom_faust.lane.history import LogState, Position, check_history
 from prom_faust.lane.kafka import read_timestamps
 from prom_faust.lane.record import Record, TopicPartition, record_size
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.rebuild.shadow.letters import Letters
 from prom_faust.sink.rebuild.shadow.mongo import Shadow
 from prom_faust.sink.service import Projector
-from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 
 __all__ = ["Rounds", "lost_history", "tombstone_retention"]

@@ -21,6 +21,7 @@ from prom_faust.dlq.envelope import dlq_topic
 from prom_faust.exceptions import ConfigurationError, PromFaustError, UnreachableError
 from prom_faust.kafka import ensure_topics
 from prom_faust.sink.faust import Projection
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.rebuild.shadow.fingerprint import fingerprint
 from prom_faust.sink.rebuild.shadow.kafka import Rounds, lost_history, tombstone_retention
 from prom_faust.sink.rebuild.shadow.letters import Letters
@@ -28,7 +29,6 @@ from prom_faust.sink.rebuild.shadow.mongo import Shadow
 from prom_faust.sink.rebuild.shadow.report import Swapped
 from prom_faust.sink.rebuild.shadow.swap import Found, Phase, Plan, State, Step, lowest, outlived, plan
 from prom_faust.sink.verify import Report, verify
-from prom_faust.sink.verify.kafka import LogReader
 from prom_faust.sink.verify.report import Progress
 from prom_faust.topics import dead_letter_spec
 

@@ -12,12 +12,12 @@ from prom_faust.dlq.envelope import DeadLetter, State, dlq_topic
 from prom_faust.dlq.kafka import DeadLetterPublisher
 from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.record import PlainRecord
+from prom_faust.sink.log.kafka import LogReader
 from prom_faust.sink.options import ChangelogOptions, Index
 from prom_faust.sink.rebuild import rebuild, rebuild_in_shadow
 from prom_faust.sink.rebuild.shadow.service import MARKER_MARGIN, ShadowRebuild
 from prom_faust.sink.rebuild.shadow.swap import Step
 from prom_faust.sink.verify import verify
-from prom_faust.sink.verify.kafka import LogReader
 from tests.support.projection import applied, eventually, live, make_app, make_projection, project, projecting
 
 SILENCE = 0.3

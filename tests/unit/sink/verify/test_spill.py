@@ -3,9 +3,9 @@
 import pytest
 
 from prom_faust.sink.key import JsonKey
+from prom_faust.sink.log.entry import DEAD, LIVE, NULL, POISON, Entry
 from prom_faust.sink.order import position_of
 from prom_faust.sink.verify.compare import Facts
-from prom_faust.sink.verify.entry import DEAD, LIVE, NULL, POISON, Entry
 from prom_faust.sink.verify.spill import Spill
 
 

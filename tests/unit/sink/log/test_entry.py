@@ -6,8 +6,8 @@ from prom_faust.dlq.envelope import DeadLetter, State
 from prom_faust.dlq.redaction import HASHED
 from prom_faust.lane.record import PlainRecord
 from prom_faust.sink.decode import decoder
+from prom_faust.sink.log.entry import DEAD, LIVE, NULL, POISON, entry_of, entry_of_letter
 from prom_faust.sink.options import ChangelogOptions
-from prom_faust.sink.verify.entry import DEAD, LIVE, NULL, POISON, entry_of, entry_of_letter
 
 DECODE = decoder(ChangelogOptions(topic="t", collection="c"))
 
