@@ -14,8 +14,8 @@ from prom_faust.app import Prom
 from prom_faust.assignment.homes import Subscriber
 from prom_faust.assignment.plan import Change, parse_growth, parse_member, plan
 from prom_faust.assignment.rendezvous import Member
-from prom_faust.cli.faust import prom_of
 from prom_faust.cli.plan import show
+from prom_faust.cli.plugin import prom_of
 from prom_faust.exceptions import ConfigurationError, PromFaustError
 from prom_faust.ops.groups import GroupState
 from prom_faust.ops.kafka import count_partitions, describe_group

@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from prom_faust.app import Prom
-from prom_faust.cli.faust import prom_of
 from prom_faust.cli.outcome import OF_NO_PROJECTION, report
 from prom_faust.cli.output import console, fail, moment_text, quiet, raw_text, wants_json
+from prom_faust.cli.plugin import prom_of
 from prom_faust.cli.progress import progress_bar
 from prom_faust.dlq.envelope import DeadLetter, State, dlq_topic
 from prom_faust.dlq.filter import Filter, Row

@@ -1,21 +1,11 @@
-"""Commands under ``faust -A APP``: where they are hung in, and how one finds the plugin of its app.
+"""Commands under ``faust -A APP``: where they are hung in."""
 
-Faust's command line is one click group for the whole process, so nothing of an app may be kept there: a
-command asks the app that ``-A`` names, and the plugin is found on it.
-"""
-
-from typing import cast
-
-import click
-from faust.cli.base import State, cli, find_app
+from faust.cli.base import cli
 
 from prom_faust.app import Prom
-from prom_faust.exceptions import ConfigurationError
+from prom_faust.cli.plugin import remember
 
-__all__ = ["prom_of", "register_commands"]
-
-ATTRIBUTE = "prom"
-"""The attribute of the Faust app that holds its plugin."""
+__all__ = ["register_commands"]
 
 
 def register_commands(prom: Prom) -> None:
@@ -26,30 +16,8 @@ def register_commands(prom: Prom) -> None:
     from prom_faust.cli.replay import replay  # noqa: PLC0415
     from prom_faust.cli.sink import sink  # noqa: PLC0415
 
-    setattr(prom.app, ATTRIBUTE, prom)
+    remember(prom)
     cli.add_command(assign)
     cli.add_command(dlq)
     cli.add_command(replay)
     cli.add_command(sink)
-
-
-def prom_of(context: click.Context) -> Prom:
-    """The plugin of the app that ``-A`` names, or that ``app.main()`` was called on.
-
-    Raises:
-        click.UsageError: no app is named.
-        ConfigurationError: the app has no plugin.
-    """
-    app = getattr(context.find_root(), "app", None)
-    if app is not None:
-        app.finalize()
-    else:
-        name = context.ensure_object(State).app
-        if not name:
-            raise click.UsageError("Need to specify app using -A parameter")
-        app = find_app(name)
-    if not hasattr(app, ATTRIBUTE):
-        raise ConfigurationError(
-            f"app {app.conf.id} has no plugin: call prom_faust.install(app) in its module"
-        )
-    return cast(Prom, getattr(app, ATTRIBUTE))

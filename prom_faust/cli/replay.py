@@ -4,9 +4,9 @@ import asyncio
 
 import click
 
-from prom_faust.cli.faust import prom_of
 from prom_faust.cli.outcome import report
 from prom_faust.cli.output import fail, quiet, wants_json
+from prom_faust.cli.plugin import prom_of
 from prom_faust.cli.progress import progress_bar
 from prom_faust.exceptions import PromFaustError
 from prom_faust.sink.faust import Projection

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from prom_faust.app import Prom
-from prom_faust.cli.faust import prom_of
 from prom_faust.cli.output import console, fail, quiet, wants_json
+from prom_faust.cli.plugin import prom_of
 from prom_faust.cli.progress import progress_bar
 from prom_faust.exceptions import PromFaustError
 from prom_faust.sink.faust import Projection

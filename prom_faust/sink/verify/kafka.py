@@ -59,11 +59,12 @@ class Intake:
 
     async def open(self) -> None:
         """Find the partitions, and make sure that the log is the one that the sink has read."""
+        stored = await self._load_positions()
         partitions = await self._log.partitions(self._options.topic)
         if not partitions:
             raise TopicError(f"there is no topic {self._options.topic}")
         self.read_to = await self._log.begins(partitions)
-        await self.check_history()
+        await self._check_history(stored)
 
     async def check_history(self) -> None:
         """Make sure that the log is still the one that the sink has read.
@@ -72,7 +73,12 @@ class Intake:
             LostHistoryError: it is another one, or what the sink has to read next is gone.
             UnreachableError: Kafka or MongoDB does not answer.
         """
-        stored = await self._projection.collection.positions.load_positions(self._options.topic)
+        await self._check_history(await self._load_positions())
+
+    async def _load_positions(self) -> Mapping[int, Position]:
+        return await self._projection.collection.positions.load_positions(self._options.topic)
+
+    async def _check_history(self, stored: Mapping[int, Position]) -> None:
         partitions = list(self.read_to)
         begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
         anchors = {
@@ -145,7 +151,7 @@ class Intake:
     async def _settle(self) -> None:
         deadline = time.monotonic() + self._wait
         while True:
-            positions = await self._projection.collection.positions.load_positions(self._options.topic)
+            positions = await self._load_positions()
             lost = [number for number, position in positions.items() if position.lost_since is not None]
             lag = self._lag(positions)
             if not lag and not lost:
