@@ -72,7 +72,11 @@ class TracedDatabase:
         return collection if name.startswith("_") else TracedCollection(collection, self._memory)
 
 
-client = AsyncMongoClient(os.environ["MONGO_URL"], directConnection=True, serverSelectionTimeoutMS=2_000)
+# The server keeps the answers to retryable writes, and sorts them at each when they are ten thousand: no worker would
+# keep up with a long run any more. Nor would it notice a write that is done twice.
+client = AsyncMongoClient(
+    os.environ["MONGO_URL"], directConnection=True, serverSelectionTimeoutMS=2_000, retryWrites=False
+)
 app = make_app("faults", os.environ["KAFKA_URL"], TRACE.with_suffix(".data"))
 prom = install(
     app, database=TracedDatabase(client.get_database("faults")), write_deadline=5.0, sweep_interval=1.0
