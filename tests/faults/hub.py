@@ -72,14 +72,14 @@ class TracedDatabase:
         return collection if name.startswith("_") else TracedCollection(collection, self._memory)
 
 
-# The server keeps the answers to retryable writes, and sorts them at each when they are ten thousand: no worker would
-# keep up with a long run any more. Nor would it notice a write that is done twice.
+# The server keeps its answers to retryable writes, and sorts them at every write when they are ten thousand: workers
+# would not keep up with a long run any more. And what is sent twice is to be done twice.
 client = AsyncMongoClient(
     os.environ["MONGO_URL"], directConnection=True, serverSelectionTimeoutMS=2_000, retryWrites=False
 )
 app = make_app("faults", os.environ["KAFKA_URL"], TRACE.with_suffix(".data"))
 prom = install(
-    app, database=TracedDatabase(client.get_database("faults")), write_deadline=5.0, sweep_interval=1.0
+    app, database=TracedDatabase(client.get_database("faults")), write_deadline=5.0, sweep_interval=5.0
 )
 things = prom.topic("things", partitions=8, compacted=True)
 prom.materialize(

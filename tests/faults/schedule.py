@@ -295,7 +295,7 @@ class Run:
 
     async def make_zombie(self) -> None:
         # Its late write must come before the marker's time is over, so the tombstone must not wait behind a backlog.
-        await self.until_async(self._caught_up, "the end of the backlog", seconds=300.0)
+        await self.until_async(self._caught_up, "the end of the backlog", seconds=600.0, every=2.0)
         victim = await self.someone_writing()
         victim.ask_to_stop()
         await self.until(
@@ -322,12 +322,12 @@ class Run:
         return found is not None
 
     async def until_async(
-        self, check: Callable[[], Awaitable[bool]], what: str, seconds: float = 60.0
+        self, check: Callable[[], Awaitable[bool]], what: str, seconds: float = 60.0, every: float = 0.1
     ) -> None:
         deadline = time.monotonic() + seconds
         while not await check():
             assert time.monotonic() < deadline, f"seed {self.seed}: not within {seconds} s: {what}"
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(every)
 
     async def strike(self, server: KafkaServer | MongoServer, what: str) -> None:
         """kill -9 a server at the very moment at which a bulk is in flight."""
