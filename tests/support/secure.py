@@ -1,6 +1,7 @@
 """Servers that want to know who asks, over TLS: certificates of a test's own authority, made when they are needed."""
 
 import ssl
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +73,17 @@ class SecureKafka:
     @classmethod
     def make(cls, folder: Path, certificates: Certificates) -> "SecureKafka":
         open_port, controller, port = free_port(), free_port(), free_port()
-        login = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        login = "org.apache.kafka.common.security"
         listeners = f"PLAINTEXT://{HOST}:{open_port},SASL_SSL://{HOST}:{port}"
         config = {
             "listeners": f"{listeners},CONTROLLER://{HOST}:{controller}",
             "advertised.listeners": listeners,
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
-            "sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.sasl_ssl.plain.sasl.jaas.config": f'{login} required user_{USER}="{PASSWORD}";',
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": (
+                f'{login}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+            ),
+            "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;",
             "listener.name.sasl_ssl.ssl.keystore.type": "PEM",
             "listener.name.sasl_ssl.ssl.keystore.location": str(certificates.server),
         }
@@ -88,6 +92,19 @@ class SecureKafka:
     @property
     def url(self) -> str:
         return f"kafka://{HOST}:{self.port}"
+
+    def add_scram_user(self) -> None:
+        """Let the user in by SCRAM-SHA-256, too: Kafka keeps such passwords itself, and has to run for that."""
+        subprocess.run(
+            [
+                *self.server._java("kafka.admin.ConfigCommand", heap="128m"),
+                *("--bootstrap-server", self.server.bootstrap, "--alter"),
+                *("--entity-type", "users", "--entity-name", USER),
+                *("--add-config", f"SCRAM-SHA-256=[password={PASSWORD}]"),
+            ],
+            check=True,
+            capture_output=True,
+        )
 
 
 class SecureMongo(MongoServer):

@@ -18,6 +18,7 @@ app = faust.App(
     broker_credentials=faust.SASLCredentials(
         username=os.environ["KAFKA_USER"],
         password=os.environ["KAFKA_PASSWORD"],
+        mechanism=os.environ["KAFKA_MECHANISM"],
         ssl_context=ssl.create_default_context(cafile=os.environ["AUTHORITY"]),
     ),
     datadir=os.environ["DATADIR"],

@@ -29,6 +29,7 @@ def servers(tmp_path_factory):
     certificates = Certificates.make(folder)
     kafka = SecureKafka.make(folder / "kafka", certificates)
     with kafka.server, SecureMongo(folder / "mongo", certificates) as mongo:
+        kafka.add_scram_user()
         yield SimpleNamespace(kafka=kafka, mongo=mongo, certificates=certificates)
 
 
@@ -39,6 +40,7 @@ def env(servers, unique, tmp_path):
         "KAFKA_URL": servers.kafka.url,
         "KAFKA_USER": USER,
         "KAFKA_PASSWORD": PASSWORD,
+        "KAFKA_MECHANISM": "PLAIN",
         "AUTHORITY": str(servers.certificates.authority),
         "MONGO_URL": servers.mongo.url_of(unique),
         "DATADIR": str(tmp_path / "data"),
@@ -85,7 +87,11 @@ async def test_a_client_without_tls_or_without_a_password_is_refused(servers):
         await admin.close()
 
 
-async def test_the_whole_plugin_works_over_sasl_ssl(worker, env, topics, database, unique, tmp_path):
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+async def test_the_whole_plugin_works_over_sasl_ssl(
+    worker, env, topics, database, unique, tmp_path, mechanism
+):
+    env["KAFKA_MECHANISM"] = mechanism
     with worker() as running:
         await asyncio.to_thread(running.until, "Worker ready")
         await eventually(lambda: settled(running, unique), seconds=30)
