@@ -3,16 +3,20 @@
 A server that is too slow for a full chunk would be sent the same one again and again, and work ever more for nothing.
 """
 
-__all__ = ["BulkSize"]
+__all__ = ["FEW", "BulkSize"]
 
-SHARE = 0.25
-"""Of the deadline: a call that takes longer makes the next ones smaller."""
-GROWTH = 1.1
-"""By how much the next one is larger. Several are in flight at once, and each that is answered makes it so."""
+FAST = 0.25
+"""Of the deadline: a call that is answered within it lets the next ones grow by a tenth."""
+SLOW = 0.5
+"""Of the deadline: within it they grow by a hundredth, for the time may be the distance's, not the size's."""
+FEW = 10
+"""An answer, however late, makes no call smaller than this. Only none at all does."""
 
 
 class BulkSize:
-    """The size of the next call: smaller at once when one took too long, a little larger after one that did not.
+    """The size of the next call: much smaller when one took too long, a little larger when one did not.
+
+    Several are in flight at once, of several workers, and each that is answered lets the next one grow: so by little.
 
     Args:
         most: the most documents of a call.
@@ -28,19 +32,25 @@ class BulkSize:
     def __init__(self, most: int, *, deadline: float) -> None:
         self.value = most
         self._most = most
-        self._target = deadline * SHARE
+        self._fast, self._slow = deadline * FAST, deadline * SLOW
 
     def answered(self, count: int, seconds: float) -> None:
         """A call for so many documents was answered after so long."""
-        if seconds > self._target:
-            self._shrink(count, seconds)
+        if seconds <= self._fast:
+            self._grow(1.1)
+        elif seconds <= self._slow or self.value <= FEW:
+            self._grow(1.01)
         else:
-            self.value = min(self._most, int(GROWTH * self.value) + 1)
+            self._shrink(count, seconds, least=FEW)
 
     def given_up(self, count: int, seconds: float) -> None:
         """A call for so many documents was not answered in all this time."""
-        if seconds > self._target:
-            self._shrink(count, seconds)
+        if seconds > self._fast:
+            self._shrink(count, seconds, least=1)
 
-    def _shrink(self, count: int, seconds: float) -> None:
-        self.value = max(1, min(self.value, int(count * self._target / seconds)))
+    def _grow(self, factor: float) -> None:
+        self.value = min(self._most, int(factor * self.value) + 1)
+
+    def _shrink(self, count: int, seconds: float, *, least: int) -> None:
+        fits = int(count * self._fast / seconds)
+        self.value = min(self.value, max(least, fits))

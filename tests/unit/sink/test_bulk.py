@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prom_faust.sink.bulk import BulkSize
+from prom_faust.sink.bulk import FEW, BulkSize
 
 DEADLINE = 10.0
 
@@ -18,7 +18,9 @@ def test_a_chunk_that_was_given_up_is_followed_by_what_fits_a_quarter_of_the_dea
     size.answered(125, 2.0)
     assert size.value == 138
     size.answered(138, 4.0)
-    assert size.value == 86
+    assert size.value == 140
+    size.answered(140, 7.0)
+    assert size.value == 50
 
 
 def test_a_server_that_refuses_at_once_says_nothing_of_its_speed():
@@ -27,14 +29,35 @@ def test_a_server_that_refuses_at_once_says_nothing_of_its_speed():
     assert size.value == 500
 
 
-def test_a_call_that_is_far_away_and_fast_makes_nothing_smaller():
+@pytest.mark.parametrize("seconds", [0.0, DEADLINE / 5, DEADLINE / 2])
+def test_a_server_that_is_far_away_gets_full_chunks_again_after_an_outage(seconds):
     size = BulkSize(500, deadline=DEADLINE)
-    size.answered(1, 2.0)
+    size.answered(1, seconds)
+    assert size.value == 500
+    for _ in range(10):
+        size.given_up(size.value, DEADLINE)
+    assert size.value == 1
+    for _ in range(300):
+        size.answered(size.value, seconds)
     assert size.value == 500
 
 
-@given(st.floats(1e-6, DEADLINE), st.integers(1, 1000), st.lists(st.floats(0.0, DEADLINE), max_size=20))
-def test_whatever_happened_before_soon_no_call_is_given_up_if_one_document_fits(cost, most, before):
+def test_only_no_answer_at_all_lets_a_call_become_very_small():
+    size = BulkSize(500, deadline=DEADLINE)
+    for _ in range(20):
+        size.answered(size.value, DEADLINE * 0.9)
+    assert size.value in (FEW, FEW + 1)
+    size.given_up(FEW, DEADLINE)
+    assert size.value == 2
+    small = BulkSize(3, deadline=DEADLINE)
+    small.answered(3, DEADLINE * 0.9)
+    assert small.value == 3
+
+
+@given(
+    st.floats(1e-6, DEADLINE / 2 / FEW), st.integers(1, 1000), st.lists(st.floats(0.0, DEADLINE), max_size=20)
+)
+def test_whatever_happened_before_soon_no_call_is_given_up_if_a_few_documents_fit(cost, most, before):
     size = BulkSize(most, deadline=DEADLINE)
     for seconds in before:
         size.given_up(size.value, seconds)
@@ -47,7 +70,7 @@ def test_whatever_happened_before_soon_no_call_is_given_up_if_one_document_fits(
         else:
             size.given_up(count, DEADLINE)
         sizes.append(count)
-    assert all(count * cost < DEADLINE or count == 1 for count in sizes[-20:])
+    assert all(count * cost < DEADLINE for count in sizes[-20:])
     # Nor is it needlessly small.
     assert max(sizes[-20:]) >= min(most, math.floor(DEADLINE / 4 / cost))
 
