@@ -15,9 +15,7 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 
 from prom_faust.clock import milliseconds
-from prom_faust.exceptions import (
-    ConfigurationError,
-)
+from prom_faust.exceptions import ConfigurationError
 from prom_faust.lane.record import TopicPartition
 from prom_faust.sink.faust import Projection
 from prom_faust.sink.key import Key, key_value
