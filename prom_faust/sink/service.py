@@ -393,17 +393,19 @@ class Projector:
         found: dict[Key, Stored] = {}
         if self.options.appends:  # what is inserted depends on nothing that stands
             return found
-        for _, wanted in self.collection.homes(keys):
+        for documents, wanted in self.collection.homes(keys):
             rest = wanted
             while rest:
-                stored, count = await self._patience.call(work.batch, partial(self._read_some, rest))
+                stored, count = await self._patience.call(
+                    work.batch, partial(self._read_some, documents, rest)
+                )
                 found |= stored
                 rest = rest[count:]
         return found
 
-    async def _read_some(self, keys: Sequence[Key]) -> tuple[dict[Key, Stored], int]:
+    async def _read_some(self, documents: Any, keys: Sequence[Key]) -> tuple[dict[Key, Stored], int]:
         chunk = keys[: self._read_size.value]
-        stored, _ = await _timed(self._read_size, len(chunk), self.collection.read(chunk))
+        stored, _ = await _timed(self._read_size, len(chunk), self.collection.read(documents, chunk))
         return stored, len(chunk)
 
 

@@ -231,16 +231,18 @@ class Collection:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    async def read(self, keys: Iterable[Key]) -> dict[Key, Stored]:
-        """What stands for each key, as far as the order needs it; keys without a document are left out."""
+    async def read(self, documents: Any, keys: Sequence[Key]) -> dict[Key, Stored]:
+        """What stands for each key, as far as the order needs it; keys without a document are left out.
+
+        Args:
+            documents: the collection that they are in, see ``homes``.
+            keys: at most ``options.size``.
+        """
         found: dict[Key, Stored] = {}
-        for documents, wanted in self.homes(keys):
-            for start in range(0, len(wanted), self.options.size):
-                chunk = [key_value(key) for key in wanted[start : start + self.options.size]]
-                for document in await self._find(documents, {"_key": {"$in": chunk}}):
-                    key = found_key(document["_key"])
-                    if key is not None:
-                        found[key] = self._stored(document)
+        for document in await self._find(documents, {"_key": {"$in": list(map(key_value, keys))}}):
+            key = found_key(document["_key"])
+            if key is not None:
+                found[key] = self._stored(document)
         return found
 
     def _stored(self, document: Mapping[str, Any]) -> Stored:
@@ -267,7 +269,8 @@ class Collection:
         if not self.options.appends:
             return {
                 stored.n
-                for stored in (await self.read([change.key for change in changes])).values()
+                for documents, keys in self.homes(change.key for change in changes)
+                for stored in (await self.read(documents, keys)).values()
                 if stored.n is not None
             }
         query = {"_id": {"$in": [inserted_id(self.options.topic, change.n) for change in changes]}}

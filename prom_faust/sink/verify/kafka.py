@@ -79,8 +79,7 @@ class Intake:
         return await self._projection.collection.positions.load_positions(self._options.topic)
 
     async def _check_history(self, stored: Mapping[int, Position]) -> None:
-        partitions = list(self.read_to)
-        begins, ends = await self._log.begins(partitions), await self._log.ends(partitions)
+        begins, ends = await self._log.begins(list(self.read_to)), await self.ends()
         anchors = {
             name: last
             for name, begin in begins.items()
@@ -112,14 +111,11 @@ class Intake:
     async def moved(self) -> bool:
         """Whether the topic or its letters have grown since they were read."""
         letters = await self._log.partitions(dlq_topic(self._options.topic))
-        return (
-            await self._log.ends(list(self.read_to)) != self.read_to
-            or await self._log.ends(letters) != self._letters_to
-        )
+        return await self.ends() != self.read_to or await self._log.ends(letters) != self._letters_to
 
     async def read_on(self) -> None:
         """Read the topic to its end, wait until that is applied, then read the letters to their end."""
-        ends = await self._log.ends(list(self.read_to))
+        ends = await self.ends()
         spans = {name: (begin, max(begin, ends[name])) for name, begin in self.read_to.items()}
         total = sum(end - begin for begin, end in spans.values())
         done = 0

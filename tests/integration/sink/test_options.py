@@ -58,7 +58,7 @@ async def test_a_key_is_any_json_value(app, database, topics, topic, write):
         assert [document["x"] for document in found] == expected, repr(key)[:40]
     report = await verify(projection)
     assert report.clean, report.differences
-    stood = await projection.collection.read(map(checked_key, KEYS))
+    stood = await projection.collection.read(projection.collection.documents, list(map(checked_key, KEYS)))
     assert {key for key, stored in stood.items() if stored.deleted} == removed
     assert len(stood) == len(KEYS)
 
